@@ -1,0 +1,131 @@
+# netc: `make help` lists the targets.
+CC       = gcc
+CFLAGS   = -O2 -g
+PREFIX   = /usr/local
+TARGET   = native
+VERSION  = 0.1
+B        = build
+
+WARN     = -Wall -Wextra -Werror=implicit -Wno-unused-parameter
+STD      = -std=gnu11 -ffp-contract=off
+CPPFLAGS = -Icompiler -Iruntime -I$(B)/gen -DNETC_VERSION='"$(VERSION)"'
+DEPS     = -MMD -MP
+NETFLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -Wno-psabi
+LIBS     = -lpng -lz -lpthread
+
+COMPILER_C = $(filter-out compiler/main.c,$(wildcard compiler/*.c))
+COMPILER_O = $(COMPILER_C:compiler/%.c=$(B)/compiler/%.o) $(B)/gen/parser.o $(B)/gen/lexer.o \
+             $(B)/gen/prelude.o
+RUNTIME_C  = $(filter-out runtime/main.c,$(wildcard runtime/*.c))
+RUNTIME_O  = $(RUNTIME_C:runtime/%.c=$(B)/runtime/%.o)
+PRELUDE    = $(sort $(wildcard compiler/prelude/*.net))
+HEADERS    = $(addprefix runtime/,netc.h netc_math.h netc_vector.h runtime.h)
+
+SPECS      = $(sort $(basename $(notdir $(wildcard specs/*.net))))
+EXAMPLES   = $(sort $(basename $(notdir $(wildcard examples/*.net))))
+NETS       = $(SPECS) $(EXAMPLES)
+
+# Programs and scripts of tests/; those named all_* take long, and only check-all runs them.
+UNIT       = $(sort $(basename $(notdir $(wildcard tests/unit_*.c))))
+FUZZ       = $(sort $(basename $(notdir $(wildcard tests/fuzz_*.c))))
+SCRIPTS    = $(filter-out deps run study,$(sort $(basename $(notdir $(wildcard tests/*.sh)))))
+SUITES     = $(filter-out all_%,$(SCRIPTS)) $(UNIT) $(patsubst %,sanitized_%,$(UNIT) $(FUZZ))
+SANITIZE   = B=$(B)/sanitized CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all'
+
+all: $(B)/netc $(B)/libnetc.a  ## build netc and the runtime (the default)
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo 'Variables: SPEC=NAME ARGS="--epochs 1" TARGET=native CC=gcc PREFIX=/usr/local DESTDIR='
+
+deps:  ## install what is missing (on Debian; asks for no rights where all is there)
+	@CC="$(CC)" sh tests/deps.sh
+
+# --- the compiler and the runtime ---
+
+$(B)/netc: $(B)/compiler/main.o $(B)/compiler.a
+	$(CC) $(CFLAGS) $^ -o $@ -lm
+$(B)/compiler.a: $(COMPILER_O)
+	@rm -f $@; ar rcs $@ $^
+$(B)/libnetc.a: $(RUNTIME_O)
+	@rm -f $@; ar rcs $@ $^
+
+$(B)/compiler/%.o: compiler/%.c $(B)/gen/parser.h
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(CFLAGS) $(WARN) $(CPPFLAGS) $(DEPS) -c $< -o $@
+$(B)/runtime/%.o: runtime/%.c
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(CFLAGS) $(WARN) -Iruntime $(DEPS) -c $< -o $@
+$(B)/gen/%.o: $(B)/gen/%.c
+	$(CC) $(STD) $(CFLAGS) $(CPPFLAGS) $(DEPS) -c $< -o $@
+$(B)/gen/parser.c $(B)/gen/parser.h &: compiler/parser.y
+	@mkdir -p $(@D)
+	bison -Wall -Werror=conflicts-sr -o $(B)/gen/parser.c --defines=$(B)/gen/parser.h $<
+$(B)/gen/lexer.c: compiler/lexer.l $(B)/gen/parser.h
+	flex -o $@ $<
+# The prelude's text becomes a table of {file name, text}, in order of name.
+$(B)/gen/prelude.c: $(PRELUDE) compiler/embed.sh
+	@mkdir -p $(@D)
+	sh compiler/embed.sh $(PRELUDE) > $@
+
+# --- networks: specs/NAME.net or examples/NAME.net -> generated/NAME.c -> build/NAME ---
+
+run: $(SPEC:%=$(B)/%)  ## compile and train a network: make run SPEC=lstm_baseline
+	@test -n "$(SPEC)" || { echo 'Which one? make run SPEC=NAME, NAME one of:'; \
+	  echo '$(NETS)' | fmt; exit 2; }
+	$(B)/$(SPEC) train --save $(B)/$(SPEC).safetensors $(ARGS)
+
+specs: $(SPECS:%=$(B)/%)  ## compile the twelve networks of specs/, each to build/NAME
+
+$(NETS:%=$(B)/%): $(B)/%: generated/%.c runtime/main.c $(B)/libnetc.a $(HEADERS)
+	$(CC) $(NETFLAGS) $$(sed -n '1s/.*(\(-[^)]*\)).*/\1/p' $<) -Iruntime -DNETC_NET=$* \
+	  $< runtime/main.c $(B)/libnetc.a $(LIBS) -o $@
+$(SPECS:%=generated/%.c): generated/%.c: specs/%.net $(wildcard specs/*.net) $(B)/netc
+	$(B)/netc --target $(TARGET) $< -o generated/
+$(EXAMPLES:%=generated/%.c): generated/%.c: examples/%.net $(wildcard */*.net) $(B)/netc
+	$(B)/netc --target $(TARGET) $< -o generated/
+
+bench: specs  ## measure the training speed of the twelve, a JSON object each
+	@for s in $(SPECS); do $(B)/$$s bench --json $(ARGS) || exit 1; done
+
+study: specs  ## train the twelve with seeds 1, 2 and 3 and write docs/results.md (takes hours)
+	B=$(B) sh tests/study.sh $(SPECS)
+
+# --- tests ---
+
+$(B)/tests/%: tests/%.c $(B)/compiler.a $(B)/libnetc.a
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(CFLAGS) $(WARN) $(CPPFLAGS) $(DEPS) -Itests $< $(B)/compiler.a $(B)/libnetc.a \
+	  $$(pkg-config --cflags --libs check) $(LIBS) -lm -o $@
+
+tests: all $(patsubst %,$(B)/tests/%,$(UNIT) $(FUZZ))  ## build the test programs
+check:      ## run the tests (under 5 minutes)
+check-all:  ## run all tests, however long they take
+check-all: export NETC_TEST_ALL = 1
+check-all: SUITES += $(filter all_%,$(SCRIPTS))
+check check-all:
+	@mkdir -p $(B)/tests
+	@{ $(MAKE) -sk -j2 tests; $(MAKE) -sk -j2 $(SANITIZE) tests; } > $(B)/tests/build.log 2>&1 || true
+	@B=$(B) CC="$(CC)" MAKE="$(MAKE)" sh tests/run.sh $(SUITES)
+accept: all  ## take what the compiler says now for the expected output of the golden tests
+	sh tests/golden.sh --accept $(B)/netc
+
+# --- installation ---
+
+install: all  ## install netc, its runtime and netc.pc to DESTDIR/PREFIX
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/netc share/netc)
+	install $(B)/netc $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(B)/libnetc.a $(DESTDIR)$(PREFIX)/lib
+	install -m 644 $(HEADERS) $(DESTDIR)$(PREFIX)/include/netc
+	install -m 644 runtime/main.c $(DESTDIR)$(PREFIX)/share/netc
+	printf '%s\n' 'prefix=$(PREFIX)' 'main=$${prefix}/share/netc/main.c' '' 'Name: netc' \
+	  'Description: runtime of networks compiled by netc' 'Version: $(VERSION)' \
+	  'Cflags: -I$${prefix}/include/netc $(filter -f%,$(NETFLAGS))' \
+	  'Libs: -L$${prefix}/lib -lnetc $(LIBS)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/netc.pc
+
+clean:  ## remove what was built
+	rm -rf $(B) generated/*.[ch]
+
+-include $(wildcard $(B)/*/*.d)
+.DELETE_ON_ERROR:
+.PHONY: all help deps run specs bench study tests check check-all accept install clean

@@ -1,0 +1,534 @@
+/* choose.c: a plain schedule for any frozen graph.
+ *
+ * Requires: materialised and ordered graphs. Establishes a legal schedule. What it decides: samples
+ * innermost for tensors with positions (images), features innermost else; parameters so that the
+ * forward contractions read them along their lanes; operands that a contraction would have to
+ * gather are copied first; elementwise nodes with one reader go into it, those behind a contraction
+ * into its epilogue; each contraction gets a register tile.
+ */
+#include "choose.h"
+#include <string.h>
+
+static Node *add_copy(Graph *g, Node *of, const char *name) {
+    Pool *p = g->program->pool;
+    Node *n = graph_comp(g, name, of->type, of->rank, of->shape, of->batched);
+    Expr *index[MAX_RANK];
+    for (int i = 0; i < of->rank; i++) {
+        index[i] = e_var(p, n->var[i]);
+        n->var[i]->batch = of->batched && i == 0;
+    }
+    n->body = e_read(p, of, index, of->rank);
+    n->reduce = REDUCE_NONE;
+    return n;
+}
+
+static bool is_written_already(const Graph *g, const Node *n, int outputs, int updates) {
+    for (int i = 0; i < outputs; i++)
+        if (g->output[i].node == n) return true;
+    for (int i = 0; i < updates; i++)
+        if (g->update[i].next == n) return true;
+    return n->kind != NODE_COMP;
+}
+
+void materialise(Graph *g) {
+    for (int i = 0; i < g->n_outputs; i++)
+        if (is_written_already(g, g->output[i].node, i, 0))
+            g->output[i].node = add_copy(g, g->output[i].node, g->output[i].name);
+    for (int i = 0; i < g->n_updates; i++) {
+        Node *n = g->update[i].next;
+        bool in_place = !is_written_already(g, n, g->n_outputs, i) && n->scan < 0;
+        if (!in_place) g->update[i].next = add_copy(g, n, g->update[i].stored->ident);
+    }
+    graph_sort(g);
+}
+
+/* --- layouts --- */
+
+enum { WORTH_A_VECTOR = 8 };
+
+static Layout rows(int rank, const long *shape) {
+    return layout_rows(rank, shape, rank && shape[rank - 1] >= WORTH_A_VECTOR ? PAD : 1);
+}
+
+static Layout with_innermost(int rank, const long *shape, int axis) {
+    Layout l = {0};
+    for (int i = 0; i < rank; i++)
+        if (i != axis) l.piece[l.n++] = (struct Piece){i, 1, shape[i], 0};
+    long count = (shape[axis] + PAD - 1) / PAD * PAD;
+    l.piece[l.n++] = (struct Piece){axis, 1, count, 0};
+    layout_close(&l);
+    return l;
+}
+
+static Layout samples_innermost(int rank, const long *shape) {
+    Layout l = {0};
+    l.piece[l.n++] = (struct Piece){0, PAD, (shape[0] + PAD - 1) / PAD, 0};
+    for (int i = 1; i < rank; i++) l.piece[l.n++] = (struct Piece){i, 1, shape[i], 0};
+    l.piece[l.n++] = (struct Piece){0, 1, PAD, 0};
+    layout_close(&l);
+    return l;
+}
+
+static Layout layout_for(const Node *n) {
+    bool image = n->batched && n->rank >= 4 && n->shape[0] >= PAD && n->scan < 0;
+    if (image) return samples_innermost(n->rank, n->shape);
+    long shape[MAX_RANK];
+    memcpy(shape, n->shape, sizeof shape);
+    if (n->batched && shape[0] > 1) shape[0] = (shape[0] + PAD - 1) / PAD * PAD;
+    return rows(n->rank, shape);
+}
+
+typedef struct WeightRead {
+    const Program *program;
+    Layouts *layouts;
+    const Node *reader;
+    bool *done;
+} WeightRead;
+
+static void note_weight(void *context, Expr *e) {
+    WeightRead *w = context;
+    if (e->op != OP_READ || e->node->kind != NODE_STORED || e->n < 2) return;
+    int k = stored_number(w->program, e->node->stored);
+    if (w->done[k]) return;
+    const Node *n = w->reader;
+    for (int i = n->batched; i < n->rank; i++) {
+        if (n->shape[i] < WORTH_A_VECTOR) continue;
+        for (int a = 0; a < e->n; a++) {
+            if (e->arg[a]->op != OP_VAR || e->arg[a]->var != n->var[i]) continue;
+            w->layouts->stored[k] = with_innermost(e->n, e->node->shape, a);
+            w->done[k] = true;
+            return;
+        }
+    }
+}
+
+/* Optimizer states lie as their parameters do. */
+static void follow_parameters(const Program *p, Layouts *l) {
+    for (int i = 0; i < p->stored.n; i++) {
+        const Stored *s = p->stored.at[i];
+        if (!s->param || s->rank != s->param->rank) continue;
+        l->stored[i] = l->stored[stored_number(p, s->param)];
+    }
+}
+
+void choose_layouts(const Program *p, Layouts *l) {
+    for (int i = 0; i < p->stored.n; i++)
+        l->stored[i] = rows(p->stored.at[i]->rank, p->stored.at[i]->shape);
+    WeightRead w = {p, l, NULL, NEW_ARRAY(p->arena, bool, p->stored.n + 1)};
+    for (int i = 0; i < p->train->nodes.n; i++) {
+        w.reader = p->train->nodes.at[i];
+        if (w.reader->kind != NODE_COMP || w.reader->reduce != REDUCE_SUM) continue;
+        if (!w.reader->batched) continue;
+        e_visit(w.reader->body, note_weight, &w);
+    }
+    follow_parameters(p, l);
+    layouts_close(l);
+}
+
+/* --- the graph with its layouts --- */
+
+typedef struct Choose {
+    Graph *g;
+    Pool *pool;
+    Arena *arena;
+    const Target *target;
+    const Layouts *layouts;
+    Map *layout; /* Node -> Layout * */
+    Schedule *s;
+    Node ***readers; /* of node i */
+    int *n_readers;
+} Choose;
+
+static Stored *updated_by(const Graph *g, const Node *n) {
+    for (int i = 0; i < g->n_updates; i++)
+        if (g->update[i].next == n) return g->update[i].stored;
+    return NULL;
+}
+
+static bool is_output(const Graph *g, const Node *n) {
+    for (int i = 0; i < g->n_outputs; i++)
+        if (g->output[i].node == n) return true;
+    return false;
+}
+
+static Layout *layout_of(Choose *c, Node *n) {
+    Layout *l = map_get(c->layout, n);
+    if (l) return l;
+    l = NEW(c->arena, Layout);
+    Stored *s = n->kind == NODE_STORED ? n->stored : updated_by(c->g, n);
+    if (s) *l = c->layouts->stored[stored_number(c->g->program, s)];
+    else if (n->kind == NODE_INPUT || is_output(c->g, n)) *l = layout_rows(n->rank, n->shape, 1);
+    else *l = layout_for(n);
+    map_set(c->layout, n, l);
+    return l;
+}
+
+static bool reads_at_own_index(const Expr *read, const Node *n) {
+    if (read->n != n->rank) return false;
+    for (int i = 0; i < n->rank; i++) {
+        const Expr *e = read->arg[i];
+        bool same = e->op == OP_VAR ? e->var == n->var[i] : is_int(e, 0) && n->shape[i] == 1;
+        if (!same) return false;
+    }
+    return true;
+}
+
+typedef struct Spread {
+    Choose *c;
+    const Node *reader;
+    const Layout *layout;
+} Spread;
+
+static void spread_layout(Choose *c, const Node *n, const Layout *l);
+
+static void spread_read(void *context, Expr *e) {
+    Spread *s = context;
+    if (e->op != OP_READ || e->node->kind != NODE_COMP || e->node->batched) return;
+    if (map_get(s->c->layout, e->node) || !reads_at_own_index(e, s->reader)) return;
+    map_set(s->c->layout, e->node, (void *)s->layout);
+    spread_layout(s->c, e->node, s->layout);
+}
+
+/* What an update is computed from lies as the updated tensor does. */
+static void spread_layout(Choose *c, const Node *n, const Layout *l) {
+    if (n->reduce != REDUCE_NONE) return;
+    Spread s = {c, n, l};
+    e_visit(n->body, spread_read, &s);
+}
+
+/* --- copies of operands --- */
+
+static bool is_unit(Choose *c, Expr *read, Var *lane) {
+    Pool *p = c->pool;
+    long extent = lane->hi + 1, blocks = (extent + PAD - 1) / PAD;
+    Var *inner = var_new(p, "l", extent < PAD ? extent : PAD);
+    Expr *v = e_var(p, inner);
+    if (blocks > 1) v = e_add(p, v, e_scale(p, e_var(p, var_new(p, "b", blocks)), PAD));
+    Expr *index[MAX_RANK];
+    for (int i = 0; i < read->n; i++) index[i] = e_subst1(p, read->arg[i], lane, v);
+    long coef;
+    Expr *rest;
+    return e_affine(p, layout_offset(p, layout_of(c, read->node), index), inner, &coef, &rest) &&
+           coef == 1;
+}
+
+typedef struct Operands {
+    Choose *c;
+    Node *reader;
+    Var *lane;
+    VEC(Expr *) gathered; /* reads to be replaced, */
+    VEC(Node *) by;       /* and by copies of what */
+    Map *copies;          /* node -> its copies, as a list by axis */
+} Operands;
+
+typedef struct Copies {
+    Node *by_axis[MAX_RANK];
+} Copies;
+
+static int axis_of(const Expr *read, const Var *lane) {
+    int axis = -1;
+    for (int i = 0; i < read->n; i++) {
+        if (!e_uses(read->arg[i], lane)) continue;
+        if (axis >= 0) return -1;
+        axis = i;
+    }
+    return axis;
+}
+
+static void find_gathered(void *context, Expr *e) {
+    Operands *o = context;
+    if (e->op != OP_READ || !e_uses(e, o->lane)) return;
+    if (e->node->n_rvars == 0 && e->node->kind == NODE_COMP && e->node->type != T_F32) return;
+    int axis = axis_of(e, o->lane);
+    if (axis < 0 || is_unit(o->c, e, o->lane)) return;
+    long coef;
+    Expr *rest;
+    if (!e_affine(o->c->pool, e->arg[axis], o->lane, &coef, &rest) || coef != 1) return;
+    Copies *copies = map_get(o->copies, e->node);
+    if (!copies) map_set(o->copies, e->node, copies = NEW(o->c->arena, Copies));
+    if (!copies->by_axis[axis]) {
+        Node *n = e->node;
+        const char *name = arena_printf(o->c->arena, "%s_by_%s", n->name,
+                                        n->kind == NODE_COMP ? n->var[axis]->name : "column");
+        Node *copy = copies->by_axis[axis] = add_copy(o->c->g, n, name);
+        Layout *l = NEW(o->c->arena, Layout);
+        bool samples = n->batched && axis == 0 && n->shape[0] >= PAD;
+        *l = samples ? samples_innermost(n->rank, n->shape)
+                     : with_innermost(n->rank, n->shape, axis);
+        map_set(o->c->layout, copy, l);
+    }
+    PUSH(o->c->arena, o->gathered, e);
+    PUSH(o->c->arena, o->by, copies->by_axis[axis]);
+}
+
+static Expr *read_copy(void *context, Expr *e) {
+    Operands *o = context;
+    for (int i = 0; i < o->gathered.n; i++)
+        if (o->gathered.at[i] == e) return e_read(o->c->pool, o->by.at[i], e->arg, e->n);
+    return e;
+}
+
+static void copy_operands(Choose *c) {
+    Operands o = {.c = c, .copies = map_new(c->arena)};
+    int n = c->g->nodes.n;
+    for (int i = 0; i < n; i++) {
+        Node *node = c->g->nodes.at[i];
+        if (node->kind != NODE_COMP || node->reduce != REDUCE_SUM) continue;
+        o.reader = node;
+        o.lane = choose_lane(node, layout_of(c, node));
+        if (!o.lane || c->target->lanes == 1) continue;
+        o.gathered.n = o.by.n = 0;
+        e_visit(node->body, find_gathered, &o);
+        if (o.gathered.n) node->body = e_rewrite(c->pool, node->body, read_copy, &o);
+    }
+    graph_sort(c->g);
+}
+
+/* --- places --- */
+
+static void find_readers(Choose *c) {
+    Graph *g = c->g;
+    c->readers = NEW_ARRAY(c->arena, Node **, g->nodes.n);
+    c->n_readers = NEW_ARRAY(c->arena, int, g->nodes.n);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < g->nodes.n; i++) {
+            Node **reads;
+            int n = node_reads(c->arena, g->nodes.at[i], &reads);
+            for (int j = 0; j < n; j++) {
+                int k = reads[j]->id;
+                if (pass) c->readers[k][c->n_readers[k]] = g->nodes.at[i];
+                c->n_readers[k]++;
+            }
+        }
+        for (int i = 0; i < g->nodes.n && !pass; i++) {
+            c->readers[i] = NEW_ARRAY(c->arena, Node *, c->n_readers[i] + 1);
+            c->n_readers[i] = 0;
+        }
+    }
+}
+
+typedef struct ReadOf {
+    const Node *of, *reader;
+    int own, other; /* reads at the reader's own index, and elsewhere */
+} ReadOf;
+
+static void note_read_of(void *context, Expr *e) {
+    ReadOf *r = context;
+    if (e->op != OP_READ || e->node != r->of) return;
+    if (reads_at_own_index(e, r->reader)) r->own++;
+    else r->other++;
+}
+
+static bool reads_only_own_index(const Node *of, const Node *reader) {
+    ReadOf r = {of, reader, 0, 0};
+    Expr *part[] = {reader->body, reader->guard, reader->init};
+    for (int i = 0; i < COUNT_OF(part); i++)
+        if (part[i]) e_visit(part[i], note_read_of, &r);
+    return r.other == 0;
+}
+
+static bool is_fixed(Choose *c, const Node *n) {
+    return is_output(c->g, n) || updated_by(c->g, n);
+}
+
+static void note_arithmetic(void *context, Expr *e) {
+    bool *any = context;
+    *any |= e->op != OP_READ && e->op != OP_VAR && e->op != OP_LIN && e->op != OP_CONST &&
+            e->op != OP_IDIV && e->op != OP_IMOD;
+}
+
+static void note_value(void *context, Expr *e) {
+    bool *any = context;
+    *any |= e->op == OP_READ;
+}
+
+/* Does n only rename elements, by index arithmetic alone? */
+static bool is_view(const Node *n) {
+    bool any = false;
+    e_visit(n->body, note_arithmetic, &any);
+    if (n->guard) e_visit(n->guard, note_value, &any);
+    return !any;
+}
+
+/* Within a recurrence, is n read by another step? Such a node must be in memory. */
+static bool is_carried(Choose *c, const Node *n) {
+    if (!node_component(c->g, n)) return false;
+    for (int i = 0; i < c->n_readers[n->id]; i++) {
+        const Node *r = c->readers[n->id][i];
+        if (node_component(c->g, r) == node_component(c->g, n) && !reads_only_own_index(n, r))
+            return true;
+    }
+    return false;
+}
+
+static bool goes_inline(Choose *c, const Node *n, const Map *copies) {
+    if (n->kind != NODE_COMP || n->reduce != REDUCE_NONE) return false;
+    if (is_fixed(c, n) || map_get(copies, n) || is_carried(c, n)) return false;
+    if (is_view(n)) return true;
+    if (c->n_readers[n->id] != 1) return false;
+    const Node *r = c->readers[n->id][0];
+    return r->reduce == REDUCE_NONE && reads_only_own_index(n, r);
+}
+
+static bool same_shape(const Node *a, const Node *b) {
+    if (a->rank != b->rank) return false;
+    for (int i = 0; i < a->rank; i++)
+        if (a->shape[i] != b->shape[i]) return false;
+    return true;
+}
+
+static bool fits_epilogue(Choose *c, const Node *n, const Node *reader) {
+    return reader->reduce == REDUCE_NONE && same_shape(reader, n) &&
+           node_component(c->g, reader) == node_component(c->g, n);
+}
+
+/* The kernel in whose epilogue a contraction's first reader is, be it through inline nodes; null
+ * where there is none. */
+static NodeSchedule *epilogue_of(Choose *c, Node *n) {
+    if (n->reduce == REDUCE_NONE || is_fixed(c, n) || is_carried(c, n)) return NULL;
+    Node *r = n;
+    while (c->n_readers[r->id] > 0) {
+        Node *next = c->readers[r->id][0];
+        if (!fits_epilogue(c, n, next) || !reads_only_own_index(r, next)) return NULL;
+        NodeSchedule *ns = schedule_of(c->s, next);
+        if (ns->place == PLACE_KERNEL) return ns->attached.n ? NULL : ns;
+        if (ns->place != PLACE_INLINE) return NULL;
+        r = next;
+    }
+    return NULL;
+}
+
+/* A kernel's work has to outweigh waking the other threads. */
+static bool goes_parallel(Choose *c, const Node *n) {
+    enum { WORTH_THREADS = 200000 };
+    double work = 1;
+    for (int i = 0; i < n->rank; i++) work *= (double)n->shape[i];
+    for (int i = 0; i < n->n_rvars; i++) work *= (double)(n->rvar[i]->hi + 1);
+    return work >= WORTH_THREADS && !node_component(c->g, n);
+}
+
+/* The host takes the contraction's outer loops; the tile's own stay inside. */
+static void attach(Choose *c, NodeSchedule *ns, NodeSchedule *host) {
+    const Node *n = ns->node;
+    ns->layout = host->layout;
+    choose_loops(c->g, c->target, ns, goes_parallel(c, n));
+    int first = 0;
+    while (first < ns->loops.n) {
+        bool output = false;
+        for (int i = 0; i < n->rank; i++) output |= ns->loops.at[first].var == n->var[i];
+        if (!output || ns->loops.at[first].kind == LOOP_LANE ||
+            ns->loops.at[first].kind == LOOP_UNROLL)
+            break;
+        first++;
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = pass ? first : 0; i < (pass ? ns->loops.n : first); i++) {
+            LoopSpec spec = ns->loops.at[i];
+            int k = -1;
+            for (int j = 0; j < n->rank; j++)
+                if (spec.var == n->var[j]) k = j;
+            if (k < 0) continue;
+            spec.node = host->node;
+            spec.var = host->node->var[k];
+            PUSH(c->arena, host->loops, spec);
+        }
+    }
+    memmove(ns->loops.at, ns->loops.at + first,
+            sizeof *ns->loops.at * (size_t)(ns->loops.n - first));
+    ns->loops.n -= first;
+    ns->place = PLACE_ATTACHED;
+    ns->host = host;
+    ns->depth = first;
+    ns->stored = c->n_readers[n->id] > 1;
+    PUSH(c->arena, host->attached, ns);
+}
+
+/* --- items --- */
+
+static Item *add_kernel(Choose *c, NodeSchedule *ns) {
+    Item *item = NEW(c->arena, Item);
+    item->kind = ITEM_KERNEL;
+    item->kernel = ns;
+    return item;
+}
+
+/* The steps of a recurrence run for some samples at a time, each thread its own. */
+static long samples_of_a_scan(long batch) {
+    long room = (batch + PAD - 1) / PAD;
+    return room % 2 ? PAD : 2 * PAD;
+}
+
+static Item *add_scan(Choose *c, int component) {
+    Item *scan = NEW(c->arena, Item);
+    *scan = (Item){.kind = ITEM_LOOP, .scan = true, .step = 1};
+    long step = samples_of_a_scan(c->g->batch);
+    bool by_samples = c->g->batch > step;
+    for (int i = 0; i < c->g->nodes.n; i++) {
+        const Node *n = c->g->nodes.at[i];
+        if (node_component(c->g, n) == component) by_samples &= n->batched;
+    }
+    Item *outer = scan;
+    if (by_samples) {
+        outer = NEW(c->arena, Item);
+        *outer = (Item){.kind = ITEM_LOOP, .step = step, .parallel = true};
+        PUSH(c->arena, outer->items, scan);
+    }
+    PUSH(c->arena, c->s->items, outer);
+    return scan;
+}
+
+static void add_items(Choose *c, bool updates) {
+    Graph *g = c->g;
+    Item *scan = NULL;
+    int in_scan = 0;
+    for (int i = 0; i < g->nodes.n; i++) {
+        Node *n = g->nodes.at[i];
+        NodeSchedule *ns = schedule_of(c->s, n);
+        if (n->kind != NODE_COMP || ns->place != PLACE_KERNEL) continue;
+        if (updates != (updated_by(g, n) != NULL)) continue;
+        int component = node_component(g, n);
+        if (!component) {
+            in_scan = 0;
+            PUSH(c->arena, c->s->items, add_kernel(c, ns));
+            continue;
+        }
+        if (component != in_scan) scan = add_scan(c, component);
+        in_scan = component;
+        PUSH(c->arena, scan->items, add_kernel(c, ns));
+    }
+}
+
+Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
+    Choose c = {.g = g, .pool = g->program->pool, .arena = g->program->arena, .target = t,
+                .layouts = l, .layout = map_new(g->program->arena)};
+    for (int i = 0; i < g->n_updates; i++)
+        spread_layout(&c, g->update[i].next, layout_of(&c, g->update[i].next));
+    int originals = g->nodes.n;
+    Map *before = map_new(c.arena), *copies = map_new(c.arena);
+    for (int i = 0; i < originals; i++) map_set(before, g->nodes.at[i], g->nodes.at[i]);
+    copy_operands(&c);
+    for (int i = 0; i < g->nodes.n; i++)
+        if (!map_get(before, g->nodes.at[i])) map_set(copies, g->nodes.at[i], g->nodes.at[i]);
+    c.s = schedule_new(g, t);
+    find_readers(&c);
+    for (int i = 0; i < g->nodes.n; i++) {
+        NodeSchedule *ns = schedule_of(c.s, g->nodes.at[i]);
+        ns->place = goes_inline(&c, ns->node, copies) ? PLACE_INLINE : PLACE_KERNEL;
+        ns->stored = ns->place == PLACE_KERNEL;
+        ns->layout = *layout_of(&c, ns->node);
+    }
+    for (int i = 0; i < g->nodes.n; i++) {
+        NodeSchedule *ns = schedule_of(c.s, g->nodes.at[i]);
+        if (ns->node->kind != NODE_COMP || ns->place != PLACE_KERNEL) continue;
+        NodeSchedule *host = epilogue_of(&c, ns->node);
+        if (host) attach(&c, ns, host);
+    }
+    for (int i = 0; i < g->nodes.n; i++) {
+        NodeSchedule *ns = schedule_of(c.s, g->nodes.at[i]);
+        if (ns->node->kind != NODE_COMP || ns->place != PLACE_KERNEL || ns->loops.n) continue;
+        choose_loops(g, t, ns, goes_parallel(&c, ns->node));
+    }
+    add_items(&c, false);
+    add_items(&c, true);
+    return c.s;
+}

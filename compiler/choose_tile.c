@@ -1,0 +1,172 @@
+/* choose_tile.c: the loops of one kernel.
+ *
+ * A contraction gets a register tile: of its output variables some are unrolled so that each value
+ * loaded serves many multiplications. Candidates are enumerated; the best has the fewest loads per
+ * multiplication among those whose accumulators leave registers for the operands.
+ */
+#include "choose.h"
+#include <string.h>
+
+static const long factors[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12};
+enum { MAX_TILED = 4 };
+
+typedef struct Tile {
+    const Node *n;
+    Var *lane;
+    int width, registers;
+    Var *var[MAX_TILED]; /* output variables that may be unrolled */
+    int n_vars;
+    long vectors, best_vectors; /* along the lane */
+    long chosen[MAX_TILED], best[MAX_TILED];
+    double best_cost;
+} Tile;
+
+Var *choose_lane(const Node *n, const Layout *l) {
+    for (int i = 0; i < n->n_levels; i++)
+        if (n->levels[i].kind == LEVEL_LANES) return n->levels[i].var;
+    if (l->n == 0) return NULL;
+    const struct Piece *inner = &l->piece[l->n - 1];
+    Var *v = n->var[inner->axis];
+    return v->hi + 1 >= 8 ? v : NULL;
+}
+
+static void add_operand(void *context, Expr *e) {
+    void **c = context;
+    Tile *t = c[0];
+    double *loads = c[1];
+    if (e->op != OP_READ) return;
+    double count = t->lane && e_uses(e, t->lane) ? (double)t->vectors : 1;
+    for (int i = 0; i < t->n_vars; i++)
+        if (e_uses(e, t->var[i])) count *= (double)t->chosen[i];
+    *loads += count;
+}
+
+static double cost(Tile *t) {
+    double loads = 0, accumulators = (double)t->vectors, waste = 1;
+    for (int i = 0; i < t->n_vars; i++) {
+        long extent = t->var[i]->hi + 1, f = t->chosen[i];
+        accumulators *= (double)f;
+        waste *= (double)((extent + f - 1) / f * f) / (double)extent;
+    }
+    if (accumulators > (t->registers == 32 ? 24 : 12)) return 1e30;
+    void *c[2] = {t, &loads};
+    e_visit(t->n->body, add_operand, c);
+    double few = accumulators < 8 ? 8 / accumulators : 1; /* latency of an FMA is about 4, two a cycle */
+    double work = loads > accumulators ? loads : accumulators;
+    return (work + 0.3 * loads) * waste * few / accumulators;
+}
+
+static void search(Tile *t, int i) {
+    if (i == t->n_vars) {
+        double c = cost(t);
+        if (c >= t->best_cost) return;
+        t->best_cost = c;
+        t->best_vectors = t->vectors;
+        memcpy(t->best, t->chosen, sizeof t->best);
+        return;
+    }
+    for (int j = 0; j < COUNT_OF(factors) && factors[j] <= t->var[i]->hi + 1; j++) {
+        if (t->var[i]->batch && PAD % factors[j]) continue; /* tensors have room for that much */
+        t->chosen[i] = factors[j];
+        search(t, i + 1);
+    }
+    t->chosen[i] = 1;
+}
+
+static void add_loop(const Graph *g, NodeSchedule *ns, LoopKind kind, Var *v, long step, bool peel) {
+    LoopSpec spec = {.kind = kind, .node = ns->node, .var = v, .step = step, .peel = peel};
+    PUSH(g->program->arena, ns->loops, spec);
+}
+
+/* lanes: how many lanes there are, where they are results; 0 where each result has all. */
+static void find_tile(Tile *t, const Node *n, long lanes) {
+    for (int i = 0; i < n->rank && t->n_vars < MAX_TILED; i++)
+        if (n->var[i] != t->lane && n->var[i]->hi > 0 && i != n->scan)
+            t->var[t->n_vars++] = n->var[i];
+    for (int i = 0; i < t->n_vars; i++) t->chosen[i] = t->best[i] = 1;
+    t->best_cost = 1e30;
+    if (!lanes) search(t, 0);
+    for (int i = 0; i < COUNT_OF(factors) && lanes; i++) {
+        t->vectors = factors[i];
+        if (i && (t->vectors - 1) * t->width >= lanes) break;
+        if (t->lane->batch && lanes % (t->vectors * t->width)) continue; /* no room to run over */
+        search(t, 0);
+    }
+    t->vectors = t->best_vectors;
+}
+
+static bool parallel_is_legal(const Var *v, long step) {
+    return v->batch || (v->hi + 1) % step == 0;
+}
+
+static int parallel_var(const Tile *t) {
+    for (int i = 0; i < t->n_vars; i++)
+        if (parallel_is_legal(t->var[i], t->best[i]) && t->var[i]->hi + 1 >= 2 * t->best[i])
+            return i;
+    return -1;
+}
+
+static bool tests_position(const Node *n, const Var *v) {
+    return n->guard && e_uses(n->guard, v);
+}
+
+static void contraction_loops(const Graph *g, const Target *target, NodeSchedule *ns, Var *lane,
+                              bool parallel) {
+    Node *n = ns->node;
+    bool lane_is_output = lane != NULL;
+    for (int i = 0; i < n->n_rvars; i++) lane_is_output &= n->rvar[i] != lane;
+    long width = lane_is_output ? target->lanes : 1;
+    Tile t = {.n = n, .lane = lane, .width = (int)width, .registers = target->registers};
+    if (lane && !lane_is_output) t.vectors = 16 / (target->lanes < 16 ? target->lanes : 16);
+    else t.vectors = 1;
+    find_tile(&t, n, !lane_is_output ? 0 : lane->batch ? PAD : lane->hi + 1);
+    long panel = t.vectors * width;
+    int shared = parallel ? parallel_var(&t) : -1; /* outermost: each thread takes some of it */
+    if (shared >= 0) add_loop(g, ns, LOOP_PARALLEL, t.var[shared], t.best[shared], false);
+    if (lane_is_output) add_loop(g, ns, LOOP_FOR, lane, panel, false);
+    for (int i = 0; i < t.n_vars; i++)
+        if (i != shared)
+            add_loop(g, ns, LOOP_FOR, t.var[i], t.best[i], tests_position(n, t.var[i]));
+    for (int i = 0; i < n->n_levels; i++) {
+        const Level *l = &n->levels[i];
+        if (l->kind == LEVEL_SEQ) add_loop(g, ns, LOOP_FOR, l->var, l->div, false);
+    }
+    for (int i = 0; i < t.n_vars; i++)
+        if (t.best[i] > 1) add_loop(g, ns, LOOP_UNROLL, t.var[i], 1, false);
+    if (lane) add_loop(g, ns, LOOP_LANE, lane, 1, false);
+}
+
+/* The node's variables as they lie in memory, outermost first. */
+static int axes_in_order(const NodeSchedule *ns, Var **axis) {
+    int n = 0;
+    for (int i = 0; i < ns->layout.n; i++) {
+        Var *v = ns->node->var[ns->layout.piece[i].axis];
+        bool seen = false;
+        for (int j = 0; j < n; j++) seen |= axis[j] == v;
+        if (!seen) axis[n++] = v;
+    }
+    return n;
+}
+
+void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel) {
+    Node *n = ns->node;
+    Var *lane = choose_lane(n, &ns->layout);
+    if (n->reduce == REDUCE_SUM && n->n_rvars) {
+        contraction_loops(g, t, ns, lane, parallel);
+        return;
+    }
+    Var *axis[MAX_RANK];
+    int axes = axes_in_order(ns, axis);
+    for (int i = 0; i < axes; i++) {
+        long step = 1;
+        if (axis[i] == lane) {
+            if (lane->hi + 1 <= 4 * PAD) continue;
+            step = lane->batch ? PAD : 4 * PAD;
+        }
+        bool p = parallel && ns->loops.n == 0 && axis[i]->hi > 0 &&
+                 parallel_is_legal(axis[i], step);
+        add_loop(g, ns, p ? LOOP_PARALLEL : LOOP_FOR, axis[i], step, false);
+    }
+    for (int i = 0; i < n->n_rvars; i++) add_loop(g, ns, LOOP_FOR, n->rvar[i], 1, false);
+    if (lane) add_loop(g, ns, LOOP_LANE, lane, 1, false);
+}

@@ -1,0 +1,83 @@
+/* compile.c: the way of a program through the passes. */
+#include "choose.h"
+#include "passes.h"
+#include "print.h"
+#include <string.h>
+
+typedef struct Phase {
+    const char *name;
+    void (*run)(Graph *g);
+} Phase;
+
+/* What happens to each graph, in this order; after the last it is frozen. */
+static const Phase phases[] = {
+    {"graph", NULL},
+    {"views", rewrite_views},
+    {"increasing", rewrite_increasing},
+    {"guards", rewrite_guards},
+    {"values", rewrite_values},
+    {"differentiate", differentiate},
+    {"solve", solve_guards},
+    {"algebra", rewrite_algebra},
+    {"factors", rewrite_factors},
+    {"common", rewrite_common},
+    {"materialise", materialise},
+    {"expand", expand},
+    {"order", order},
+};
+
+const char *const dump_names[] = {
+    "tree",    "graph",   "views",  "increasing",  "guards", "values", "differentiate", "solve",
+    "algebra", "factors", "common", "materialise", "expand", "order",  "schedule",      "loops"};
+const int n_dump_names = COUNT_OF(dump_names);
+
+static bool dumps(const CompileOptions *o, const char *stage) {
+    return o->dump && !strcmp(o->dump, stage);
+}
+
+static void run_phase(const Phase *phase, Graph **graph, const CompileOptions *o) {
+    for (int i = 0; i < N_FUNCTIONS; i++) {
+        if (phase->run) phase->run(graph[i]);
+        graph_verify(graph[i], phase->name);
+        if (dumps(o, phase->name)) graph_print(o->dumped, graph[i]);
+    }
+}
+
+/* Of what decides every bit: the graphs with their operators still whole, and the version of the
+ * passes that come after. */
+static uint64_t hash_graphs(Graph **graph) {
+    enum { MEANING = 1 }; /* to be raised when expand or order change what they make */
+    uint64_t hash = MEANING;
+    for (int i = 0; i < N_FUNCTIONS; i++) {
+        Text t = {.arena = graph[i]->program->arena};
+        graph_print(&t, graph[i]);
+        hash = hash_bytes(t.at ? t.at : "", t.n, hash);
+    }
+    return hash;
+}
+
+Compiled *compile(Program *p, const CompileOptions *o, Diags *d) {
+    Graph *graph[N_FUNCTIONS] = {p->init, p->prepare, p->train, p->eval, p->predict};
+    Compiled *x = NEW(p->arena, Compiled);
+    x->program = p;
+    x->target = target_find(o->target);
+    for (int i = 0; i < COUNT_OF(phases); i++) {
+        if (!strcmp(phases[i].name, "expand")) x->hash = hash_graphs(graph);
+        run_phase(&phases[i], graph, o);
+    }
+    x->layouts = layouts_new(p);
+    choose_layouts(p, x->layouts);
+    Schedule *schedule[N_FUNCTIONS] = {NULL};
+    if (o->schedule_text &&
+        !schedule_parse(p, x->target, o->schedule_name, o->schedule_text, x->layouts, schedule, d))
+        return NULL;
+    layouts_close(x->layouts);
+    for (int i = 0; i < N_FUNCTIONS; i++) {
+        if (!schedule[i]) schedule[i] = choose(graph[i], x->target, x->layouts);
+        if (dumps(o, "schedule")) schedule_print(o->dumped, schedule[i], x->layouts);
+        x->function[i] = lower(schedule[i], x->layouts);
+        plan(x->function[i]);
+        if (dumps(o, "loops")) loop_print(o->dumped, x->function[i]);
+    }
+    return x;
+}

@@ -1,0 +1,282 @@
+/* lower.c: a schedule becomes a function of the loop IR: buffers for what lives in memory, a
+ * routine for each kernel, and the steps that call them.
+ *
+ * Requires: a frozen graph and a schedule of it. Establishes loop.h.
+ */
+#include "lower.h"
+#include <string.h>
+
+/* --- memory --- */
+
+static Buffer *new_buffer(Lower *L, BufferKind kind, const char *name, Type type, Layout layout) {
+    Buffer *b = NEW(L->arena, Buffer);
+    b->kind = kind;
+    b->name = name;
+    b->type = type;
+    b->narrow = 4;
+    b->lanes = 1;
+    b->layout = layout;
+    b->size = layout.size;
+    b->first = b->last = -1;
+    PUSH(L->arena, L->function->buffers, b);
+    return b;
+}
+
+static Buffer *stored_buffer(Lower *L, const Layouts *l, Stored *s) {
+    int i = stored_number(L->graph->program, s);
+    if (L->stored[i]) return L->stored[i];
+    Buffer *b = new_buffer(L, BUFFER_STATE, s->ident, T_F32, l->stored[i]);
+    b->stored = s;
+    b->offset = l->offset[i];
+    return L->stored[i] = b;
+}
+
+static Layout rows_of(const Node *n) {
+    return layout_rows(n->rank, n->shape, 1);
+}
+
+static const char *output_member(const Graph *g, const Node *n) {
+    for (int i = 0; i < g->n_outputs; i++)
+        if (g->output[i].node == n)
+            return strcmp(g->output[i].name, "x") ? g->output[i].name : "x_out";
+    return NULL;
+}
+
+static Stored *updated_by(const Graph *g, const Node *n) {
+    for (int i = 0; i < g->n_updates; i++)
+        if (g->update[i].next == n) return g->update[i].stored;
+    return NULL;
+}
+
+static int narrow_size(const Node *n) {
+    bool arg = n->reduce == REDUCE_ARGMAX || n->reduce == REDUCE_ARGMIN;
+    long terms = 1;
+    for (int i = 0; i < n->n_rvars; i++) terms *= n->rvar[i]->hi + 1;
+    return arg && terms <= 127 ? 1 : 4;
+}
+
+static Buffer *memory_for(Lower *L, const Layouts *l, Node *n) {
+    Graph *g = L->graph;
+    if (n->kind == NODE_STORED) return stored_buffer(L, l, n->stored);
+    if (n->kind == NODE_INPUT) {
+        Buffer *b = new_buffer(L, BUFFER_CALL, n->name, n->type, rows_of(n));
+        if (n->bytes) b->narrow = 1;
+        return b;
+    }
+    NodeSchedule *ns = schedule_of(L->schedule, n);
+    if (ns->place == PLACE_INLINE || !ns->stored) return NULL;
+    const char *member = output_member(g, n);
+    if (member) return new_buffer(L, BUFFER_CALL, member, n->type, rows_of(n));
+    Stored *s = updated_by(g, n);
+    if (s) return stored_buffer(L, l, s);
+    Buffer *b = new_buffer(L, BUFFER_ARENA, n->name, n->type, ns->layout);
+    b->narrow = narrow_size(n);
+    b->node = n;
+    return b;
+}
+
+/* --- routines --- */
+
+typedef struct Uses {
+    Lower *L;
+    bool write;
+} Uses;
+
+static void add_buffer(Lower *L, Buffer *b, bool write) {
+    Routine *r = L->routine;
+    if (b->kind == BUFFER_LOCAL) return;
+    int i = 0;
+    while (i < r->buffers.n && r->buffers.at[i] != b) i++;
+    if (i == r->buffers.n) PUSH(L->arena, r->buffers, b);
+    for (i = 0; write && i < r->written.n; i++)
+        if (r->written.at[i] == b) return;
+    if (write) PUSH(L->arena, r->written, b);
+}
+
+static void note_use(void *context, Expr *e) {
+    Lower *L = context;
+    if (e->op == OP_LOAD) add_buffer(L, e->buffer, false);
+    if (e->op == OP_HOST && e->host == HOST_COUNT) L->routine->uses_count = true;
+}
+
+static void note_uses(Lower *L, const Body *body) {
+    for (int i = 0; i < body->n; i++) {
+        Stmt *s = body->at[i];
+        Expr *part[] = {s->lo, s->hi, s->cond, s->offset, s->value, s->from_offset};
+        for (int j = 0; j < COUNT_OF(part); j++)
+            if (part[j]) e_visit(part[j], note_use, L);
+        if (s->kind == STMT_STORE || s->kind == STMT_TRANSPOSE) add_buffer(L, s->buffer, true);
+        if (s->kind == STMT_TRANSPOSE) add_buffer(L, s->from, false);
+        note_uses(L, &s->body);
+        note_uses(L, &s->other);
+    }
+}
+
+static bool reduces_over_samples(const NodeSchedule *ns) {
+    for (int i = 0; i < ns->node->n_rvars; i++)
+        if (ns->node->rvar[i]->batch) return true;
+    return false;
+}
+
+static bool in_block(const Lower *L) {
+    for (int i = 0; i < L->shared.n; i++)
+        if (!L->shared.at[i].item->scan) return true;
+    return false;
+}
+
+/* A sum over samples in a block: one text for whole blocks, one that tests for the last. */
+static void lower_both_ways(Lower *L, NodeSchedule *ns) {
+    Pool *p = L->pool;
+    Shared *block = NULL;
+    for (int i = 0; i < L->shared.n; i++)
+        if (!L->shared.at[i].item->scan) block = &L->shared.at[i];
+    long step = block->item->step;
+    Expr *end = e_offset(p, e_scale(p, e_var(p, block->var), step), step);
+    Stmt *s = emit(L, STMT_IF);
+    s->cond = e_op(p, OP_LE, end, e_host(p, HOST_COUNT), NULL);
+    L->out = &s->body;
+    lower_kernel(L, ns);
+    L->out = &s->other;
+    block->partial = true;
+    lower_kernel(L, ns);
+    block->partial = false;
+}
+
+static void describe(Lower *L, Text *t, const NodeSchedule *ns) {
+    for (int i = 0; i < ns->attached.n; i++) describe(L, t, ns->attached.at[i]);
+    text_add(t, "%s%s", t->n ? ", " : "", ns->node->name);
+    if (ns->node->layer) text_add(t, " of %s", ns->node->layer);
+}
+
+static double useful_flops(const NodeSchedule *ns) {
+    const Node *n = ns->node;
+    double flops = 0;
+    if (n->reduce == REDUCE_SUM && n->body->op == OP_MUL) {
+        flops = 2;
+        for (int i = 0; i < n->rank; i++) flops *= (double)n->shape[i];
+        for (int i = 0; i < n->n_rvars; i++) flops *= (double)(n->rvar[i]->hi + 1);
+    }
+    for (int i = 0; i < ns->attached.n; i++) flops += useful_flops(ns->attached.at[i]);
+    return flops;
+}
+
+static Routine *lower_routine(Lower *L, NodeSchedule *ns) {
+    Routine *r = L->routine = NEW(L->arena, Routine);
+    r->name = ns->node->name;
+    Text t = {.arena = L->arena};
+    describe(L, &t, ns);
+    r->comment = t.at;
+    r->flops = useful_flops(ns);
+    for (int i = 0; i < L->shared.n; i++) PUSH(L->arena, r->vars, L->shared.at[i].var);
+    L->out = &r->body;
+    L->n_locals = 0;
+    if (in_block(L) && reduces_over_samples(ns)) lower_both_ways(L, ns);
+    else lower_kernel(L, ns);
+    note_uses(L, &r->body);
+    loop_settle_locals(L->pool, r, &r->body);
+    PUSH(L->arena, L->function->routines, r);
+    return r;
+}
+
+/* --- steps --- */
+
+typedef VEC(Step *) Steps;
+
+static Step *add_step(Lower *L, Steps *to, int kind) {
+    Step *s = NEW(L->arena, Step);
+    s->kind = kind;
+    PUSH(L->arena, *to, s);
+    return s;
+}
+
+static void call_kernel(Lower *L, Steps *to, NodeSchedule *ns) {
+    int vars = L->shared.n;
+    Routine *r = lower_routine(L, ns);
+    Step *s = NULL;
+    if (r->vars.n > vars) { /* its own outermost loop is parallel */
+        Var *v = r->vars.at[vars];
+        s = add_step(L, to, STEP_PARALLEL);
+        s->var = v;
+        s->count = e_int(L->pool, v->hi + 1);
+        if (r->parallel_count) s->count = r->parallel_count;
+        to = (Steps *)&s->steps;
+    }
+    add_step(L, to, STEP_CALL)->routine = r;
+}
+
+static long scan_extent(const Item *item) {
+    const Node *n = item->items.at[0]->kernel->node;
+    return n->shape[n->scan];
+}
+
+static void lower_items(Lower *L, Steps *to, Item *const *item, int n);
+
+static void lower_item(Lower *L, Steps *to, Item *item) {
+    if (item->kind == ITEM_KERNEL) {
+        call_kernel(L, to, item->kernel);
+        return;
+    }
+    Pool *p = L->pool;
+    Step *s = add_step(L, to, item->parallel ? STEP_PARALLEL : STEP_LOOP);
+    if (item->scan) {
+        long extent = scan_extent(item);
+        s->var = var_new(p, "t", extent);
+        s->count = e_int(p, extent);
+        s->down = item->items.at[0]->kernel->node->scan_step < 0;
+    } else {
+        long blocks = (L->graph->batch + item->step - 1) / item->step;
+        if (blocks * item->step > (L->graph->batch + PAD - 1) / PAD * PAD)
+            die("blocks of %ld samples run over the room for %ld", item->step, L->graph->batch);
+        s->var = var_new(p, "block", blocks);
+        s->count = e_op(p, OP_IDIV, e_offset(p, e_host(p, HOST_COUNT), item->step - 1),
+                        e_int(p, item->step), NULL);
+    }
+    PUSH(L->arena, L->shared, ((Shared){item, s->var, false}));
+    lower_items(L, (Steps *)&s->steps, item->items.at, item->items.n);
+    L->shared.n--;
+}
+
+static void lower_items(Lower *L, Steps *to, Item *const *item, int n) {
+    for (int i = 0; i < n; i++) lower_item(L, to, item[i]);
+}
+
+/* --- lifetimes --- */
+
+static void touch(Step *s, int at) {
+    if (s->kind == STEP_CALL) {
+        for (int i = 0; i < s->routine->buffers.n; i++) {
+            Buffer *b = s->routine->buffers.at[i];
+            if (b->first < 0) b->first = at;
+            b->last = at;
+        }
+    }
+    for (int i = 0; i < s->steps.n; i++) touch(s->steps.at[i], at);
+}
+
+LoopFunction *lower(const Schedule *s, const Layouts *l) {
+    Graph *g = s->graph;
+    Arena *a = g->program->arena;
+    Lower *L = NEW(a, Lower);
+    *L = (Lower){.pool = g->program->pool, .arena = a, .schedule = s, .graph = g,
+                 .width = s->target->lanes};
+    LoopFunction *f = L->function = NEW(a, LoopFunction);
+    f->name = g->name;
+    f->graph = g;
+    f->target = s->target;
+    f->scalars = new_buffer(L, BUFFER_SCALARS, "scalar", T_F32, (Layout){0});
+    f->words = new_buffer(L, BUFFER_SCALARS, "word", T_U32, (Layout){0});
+    L->memory = NEW_ARRAY(a, Buffer *, g->nodes.n);
+    L->stored = NEW_ARRAY(a, Buffer *, g->program->stored.n + 1);
+    L->body = NEW_ARRAY(a, Expr *, g->nodes.n);
+    L->guard = NEW_ARRAY(a, Expr *, g->nodes.n);
+    L->init = NEW_ARRAY(a, Expr *, g->nodes.n);
+    for (int i = 0; i < g->nodes.n; i++) {
+        Node *n = g->nodes.at[i];
+        if (n->kind == NODE_COMP) lower_inline(L, n);
+        L->memory[i] = memory_for(L, l, n);
+    }
+    lower_items(L, (Steps *)&f->steps, s->items.at, s->items.n);
+    f->scalars->size = f->words->size = f->scalar.n;
+    for (int i = 0; i < f->steps.n; i++) touch(f->steps.at[i], i);
+    return f;
+}

@@ -1,0 +1,206 @@
+/* main.c: the command `netc`. */
+#include "compile.h"
+#include "elaborate.h"
+#include "schedule.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "usage: netc [options] SPEC.net\n"
+    "\n"
+    "  -o DIR            write DIR/NET.c and DIR/NET.h (default: .)\n"
+    "  -D NAME=VALUE     set a constant of the spec\n"
+    "  --target NAME     native (default), x86-64-v3, x86-64-v4, generic\n"
+    "  --check           only say what is wrong with the spec\n"
+    "  --summary         print the table of layers\n"
+    "  --dump=STAGE      print a stage: tree, graph, views, increasing, guards, values,\n"
+    "                    differentiate, solve, algebra, factors, common, materialise, expand,\n"
+    "                    order, schedule, loops\n"
+    "  --schedule=FILE   take the schedule from a file instead of choosing one\n"
+    "  --help, --version\n";
+
+typedef struct Options {
+    const char *spec, *out, *target, *dump, *schedule;
+    bool check, summary;
+    const char **defines;
+    int n_defines;
+} Options;
+
+static _Noreturn void bad_usage(const char *format, const char *what) {
+    fprintf(stderr, "netc: ");
+    fprintf(stderr, format, what);
+    fprintf(stderr, "\n\n%s", usage);
+    exit(2);
+}
+
+/* The value of an option: behind `=`, or the next word. */
+static const char *value_of(const char *name, int argc, char **argv, int *i) {
+    const char *equals = strchr(argv[*i], '=');
+    if (argv[*i][1] == '-' && equals) return equals + 1;
+    if (argv[*i][1] != '-' && argv[*i][2]) return argv[*i] + 2;
+    if (*i + 1 >= argc) bad_usage("the option %s needs a value", name);
+    return argv[++*i];
+}
+
+static bool is_option(const char *arg, const char *name) {
+    size_t n = strlen(name);
+    return !strncmp(arg, name, n) && (arg[n] == 0 || arg[n] == '=');
+}
+
+static void parse_option(Options *o, int argc, char **argv, int *i) {
+    const char *arg = argv[*i];
+    if (!strcmp(arg, "--help")) {
+        fputs(usage, stdout);
+        exit(0);
+    } else if (!strcmp(arg, "--version")) {
+        puts("netc " NETC_VERSION);
+        exit(0);
+    } else if (!strcmp(arg, "--check")) {
+        o->check = true;
+    } else if (!strcmp(arg, "--summary")) {
+        o->summary = true;
+    } else if (!strncmp(arg, "-o", 2)) {
+        o->out = value_of("-o", argc, argv, i);
+    } else if (!strncmp(arg, "-D", 2)) {
+        o->defines[o->n_defines++] = value_of("-D", argc, argv, i);
+    } else if (is_option(arg, "--target")) {
+        o->target = value_of("--target", argc, argv, i);
+    } else if (is_option(arg, "--dump")) {
+        o->dump = value_of("--dump", argc, argv, i);
+    } else if (is_option(arg, "--schedule")) {
+        o->schedule = value_of("--schedule", argc, argv, i);
+    } else {
+        bad_usage("unknown option %s", arg);
+    }
+}
+
+static Options parse_options(int argc, char **argv) {
+    Options o = {.out = ".", .target = "native"};
+    o.defines = calloc((size_t)argc, sizeof *o.defines);
+    if (!o.defines) bad_usage("%s", "out of memory");
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] == '-' && argv[i][1]) parse_option(&o, argc, argv, &i);
+        else if (o.spec) bad_usage("one spec at a time: what is %s?", argv[i]);
+        else o.spec = argv[i];
+    }
+    if (!o.spec) bad_usage("%s", "which spec?");
+    if (!target_find(o.target)) bad_usage("unknown target %s", o.target);
+    bool known = !o.dump;
+    for (int i = 0; i < n_dump_names && !known; i++) known = !strcmp(o.dump, dump_names[i]);
+    if (!known) bad_usage("unknown stage %s", o.dump);
+    return o;
+}
+
+static const char *read_file(void *context, Arena *a, const char *path, size_t *n) {
+    enum { LARGEST = 16 << 20 };
+    FILE *f = fopen(path, "rb");
+    if (!f) return NULL;
+    struct stat st;
+    if (fstat(fileno(f), &st) || !S_ISREG(st.st_mode) || st.st_size > LARGEST) {
+        if (st.st_size > LARGEST) errno = EFBIG;
+        else if (S_ISDIR(st.st_mode)) errno = EISDIR;
+        fclose(f);
+        return NULL;
+    }
+    char *text = arena_alloc(a, (size_t)st.st_size + 1);
+    *n = fread(text, 1, (size_t)st.st_size, f);
+    bool whole = *n == (size_t)st.st_size;
+    fclose(f);
+    return whole ? text : NULL;
+}
+
+static int stop(const char *what, const char *path) {
+    fprintf(stderr, "netc: cannot %s %s: %s\n", what, path, strerror(errno));
+    return 1;
+}
+
+/* A whole file or none: beside it first, then in its place. */
+static int write_file(Arena *a, const char *path, const Text *t) {
+    const char *beside = arena_printf(a, "%s.%ld.tmp", path, (long)getpid());
+    FILE *f = fopen(beside, "w");
+    if (!f) return stop("write", beside);
+    bool good = fwrite(t->at, 1, t->n, f) == t->n;
+    good &= !fclose(f);
+    if (good && !rename(beside, path)) return 0;
+    int status = stop("write", path);
+    remove(beside);
+    return status;
+}
+
+static int write_program(Arena *a, const Options *o, const Program *p, const Compiled *x) {
+    Text c = {.arena = a}, h = {.arena = a};
+    print_c(&c, &h, x);
+    if (mkdir(o->out, 0777) && errno != EEXIST) return stop("make the folder", o->out);
+    const char *stem = arena_printf(a, "%s/%s", o->out, p->name);
+    int status = write_file(a, arena_printf(a, "%s.h", stem), &h);
+    return status ? status : write_file(a, arena_printf(a, "%s.c", stem), &c);
+}
+
+static void print_summary(const Program *p) {
+    long total = 0;
+    for (int i = 0; i < p->n_layers; i++) {
+        const struct LayerRow *r = &p->layer[i];
+        char shape[128] = "";
+        size_t n = 0;
+        for (int j = 0; j < r->rank && n < sizeof shape - 24; j++)
+            n += (size_t)snprintf(shape + n, sizeof shape - n, "%s%ld", j ? "x" : "", r->shape[j]);
+        printf("%-16s %-44s %14s %10ld\n", r->name, r->text, shape, r->parameters);
+        total += r->parameters;
+    }
+    printf("%-16s %-44s %14s %10ld\n", "total", "", "", total);
+}
+
+static int finish(Arena *a, const Options *o, Diags *d, Program *p) {
+    CompileOptions options = {.target = o->target, .dump = o->dump, .schedule_name = o->schedule};
+    Text dumped = {.arena = a};
+    options.dumped = &dumped;
+    size_t n;
+    if (o->schedule) {
+        options.schedule_text = read_file(NULL, a, o->schedule, &n);
+        if (!options.schedule_text) return stop("read", o->schedule);
+    }
+    if (o->summary) print_summary(p);
+    if (o->check || (o->summary && !o->dump)) return 0;
+    Compiled *x = compile(p, &options, d);
+    if (o->dump && dumped.at) fputs(dumped.at, stdout);
+    if (!x) return 1;
+    return o->dump ? 0 : write_program(a, o, p, x);
+}
+
+static int run(Arena *a, const Options *o) {
+    size_t n;
+    const char *text = read_file(NULL, a, o->spec, &n);
+    if (!text) return stop("read", o->spec);
+    Diags *d = diags_new(a);
+    if (strlen(text) != n) {
+        fprintf(stderr, "netc: %s has a zero byte: it is no text\n", o->spec);
+        return 1;
+    }
+    File *file = parse_text(a, d, o->spec, text);
+    int status = 1;
+    if (file && o->dump && !strcmp(o->dump, "tree") && !diags_errors(d)) {
+        Text t = {.arena = a};
+        tree_print(&t, file);
+        fputs(t.at ? t.at : "", stdout);
+        status = 0;
+    } else if (file) {
+        ElabOptions options = {o->defines, o->n_defines, read_file, NULL};
+        Program *p = elaborate(a, d, file, &options);
+        if (p && !diags_errors(d)) status = finish(a, o, d, p);
+    }
+    diags_write(stderr, d);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    Options o = parse_options(argc, argv);
+    Arena *a = arena_new();
+    int status = run(a, &o);
+    arena_free(a);
+    free(o.defines);
+    if (fflush(stdout) || ferror(stdout)) status = stop("write", "standard output");
+    return status;
+}

@@ -1,0 +1,57 @@
+/* order.c: fix the order of every reduction.
+ *
+ * Requires: differentiated, solved and rewritten graphs. Establishes: node->levels of every
+ * reduction; the graph is frozen, and its meaning is now exact to the bit.
+ *
+ * The order follows from index structure and shapes alone, never from the target or the number of
+ * threads. A reduction whose results fill vectors is sequential in index order: its lanes are
+ * results. One with few results, or over samples and two positions or more (the filters of a
+ * convolution, whose operands have the samples innermost), sums in 16 lanes: over samples where
+ * there are 16, else over the innermost variable.
+ */
+#include "passes.h"
+#include "graph.h"
+
+enum { LANES = 16, FEW_RESULTS = 8 };
+
+static void add_level(Node *n, LevelKind kind, Var *v, int div, int count) {
+    n->levels[n->n_levels++] = (Level){kind, v, div, count};
+}
+
+static void add_split(Node *n, Var *v, bool lanes_outside) {
+    int blocks = (int)((v->hi + LANES) / LANES);
+    if (lanes_outside) add_level(n, LEVEL_LANES, v, 1, LANES);
+    add_level(n, LEVEL_SEQ, v, LANES, blocks);
+    if (!lanes_outside) add_level(n, LEVEL_LANES, v, 1, LANES);
+}
+
+static Var *batch_rvar(const Node *n) {
+    for (int i = 0; i < n->n_rvars; i++)
+        if (n->rvar[i]->batch) return n->rvar[i];
+    return NULL;
+}
+
+static void order_node(Graph *g, Node *n) {
+    Var *batch = batch_rvar(n), *split = NULL;
+    long results = 1;
+    for (int i = n->batched; i < n->rank; i++) results *= n->shape[i];
+    bool has_others = n->n_rvars > 1, positions = n->n_rvars > 2;
+    if (n->reduce == REDUCE_SUM && batch && batch->hi + 1 >= LANES) {
+        if (positions || results < FEW_RESULTS) split = batch;
+    } else if (n->reduce == REDUCE_SUM && n->rank == 0 && n->n_rvars > 0 &&
+               n->rvar[n->n_rvars - 1]->hi + 1 >= LANES) {
+        split = n->rvar[n->n_rvars - 1];
+    }
+    n->levels = NEW_ARRAY(g->program->arena, Level, n->n_rvars + 1);
+    n->n_levels = 0;
+    if (split) add_split(n, split, split != batch || !has_others);
+    for (int i = 0; i < n->n_rvars; i++)
+        if (n->rvar[i] != split) add_level(n, LEVEL_SEQ, n->rvar[i], 1, (int)n->rvar[i]->hi + 1);
+}
+
+void order(Graph *g) {
+    for (int i = 0; i < g->nodes.n; i++) {
+        Node *n = g->nodes.at[i];
+        if (n->kind == NODE_COMP && n->reduce != REDUCE_NONE) order_node(g, n);
+    }
+}

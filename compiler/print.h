@@ -1,0 +1,46 @@
+/* print.h: the back end that prints C11. */
+#ifndef NETC_PRINT_H
+#define NETC_PRINT_H
+#include "compile.h"
+#include "loop.h"
+
+/* A compiled program: its functions in the order of function_names, and where its state lies. */
+enum { FUNCTION_INIT, FUNCTION_PREPARE, FUNCTION_TRAIN, FUNCTION_EVAL, FUNCTION_PREDICT, N_FUNCTIONS };
+extern const char *const function_names[N_FUNCTIONS];
+
+struct Compiled {
+    Program *program;
+    const Target *target;
+    Layouts *layouts;
+    LoopFunction *function[N_FUNCTIONS];
+    uint64_t hash; /* of the frozen graphs */
+};
+
+/* For the files of the printer. */
+typedef struct Printer {
+    Text *out;
+    Arena *arena;
+    Pool *pool;
+    const char *net;
+    const LoopFunction *function;
+    int indent;
+    Map *names;  /* Var, Buffer -> what it is called here */
+    Map *taken;  /* names in use in this routine */
+    Map *temps;  /* Expr -> name of the constant that holds it, in the current statement */
+    int n_temps;
+    int n_tasks;
+    VEC(Var *) around; /* loops around the current step */
+} Printer;
+
+/* print_c_expr.c */
+void c_expr(Printer *p, Text *t, Expr *e);
+/* Declares constants for what the expressions of one statement share. */
+void c_share(Printer *p, Expr *const *e, int n);
+const char *c_type(Type type, int lanes, int narrow);
+const char *c_name(Printer *p, const void *key, const char *wish);
+/* A line of output at the current indentation, broken at column 100. */
+void c_line(Printer *p, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* print_c_net.c */
+void c_descriptor(Printer *p, const Compiled *x);
+#endif

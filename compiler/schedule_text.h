@@ -1,0 +1,49 @@
+/* schedule_text.h: what the files that print, read and check schedules share. */
+#ifndef NETC_SCHEDULE_TEXT_H
+#define NETC_SCHEDULE_TEXT_H
+#include "schedule.h"
+
+/* schedule_complete.c */
+/* Is n's layout not the schedule's to choose: what an output or a stored tensor becomes? */
+bool schedule_fixed_layout(const Graph *g, const Node *n);
+/* What n is a copy of: another node, element for element; null for anything else. */
+Node *schedule_copied(const Graph *g, const Node *n);
+/* Do n's expressions read x? */
+bool schedule_reads(const Node *n, const Node *x);
+/* Does `read`, evaluated for n, read at n's own index? */
+bool schedule_is_own_index(const Node *n, const Expr *read);
+Var *schedule_var(const Node *n, int i); /* outputs, then reductions */
+
+/* A check in progress. */
+typedef struct ScheduleCheck {
+    const Schedule *s;
+    const Layouts *layouts;
+    Graph *g;
+    Pool *pool;
+    Arena *arena;
+    ScheduleReport *report;
+    void *context;
+    bool good;
+    struct Where { /* by node id; root is null for what is nowhere in memory or a kernel */
+        NodeSchedule *root;
+        int order;               /* of the kernel, in the order of execution */
+        VEC(const Item *) loops; /* around it, outermost first */
+    } *where;
+    struct Parts {
+        Expr *at[3]; /* body, guard, init, with inlined nodes put in */
+    } *part; /* by node id */
+} ScheduleCheck;
+
+void schedule_fault(ScheduleCheck *c, const NodeSchedule *ns, int loop, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+
+/* schedule_check_loops.c: the loops of one node, and the order of its reduction */
+void schedule_check_loops(ScheduleCheck *c, const NodeSchedule *ns);
+/* schedule_check_flow.c: everything is computed before it is read, and not overwritten before */
+void schedule_check_flow(ScheduleCheck *c);
+/* schedule_check_memory.c */
+/* What is wrong with a layout; null where nothing is. */
+const char *schedule_layout_fault(Arena *a, int rank, const long *shape, const Layout *l);
+/* layouts, and room for the samples that loops run over */
+void schedule_check_memory(ScheduleCheck *c);
+#endif

@@ -1,0 +1,127 @@
+/* netc.h: the one header that generated code includes: how a compiled network describes itself to
+ * the runtime, and what it may call. Freestanding of the compiler.
+ *
+ * A compiled network is a `netc_net`: constants, tables, and functions that work on memory that the
+ * caller provides. It has no state of its own and allocates nothing: any number of them may run at
+ * once, each with its state block and arena.
+ */
+#ifndef NETC_H
+#define NETC_H
+#include <stddef.h>
+#include <stdint.h>
+#include "netc_math.h"
+
+enum { NETC_MAX_RANK = 8, NETC_ABI = 1, NETC_ALIGN = 64 };
+
+/* One tensor of the state block. Element i lies `sum over pieces (i[axis] / div % count) * stride`
+ * floats after `offset`; the pieces of all axes together tell the layout that the compiler chose. */
+typedef struct netc_piece {
+    int axis;
+    long div, count, stride;
+} netc_piece;
+
+typedef enum { NETC_PARAM, NETC_STATE, NETC_OPTIMIZER } netc_kind;
+
+typedef struct netc_tensor {
+    const char *name; /* as saved: "dense1.W" */
+    netc_kind kind;
+    int rank;
+    long shape[NETC_MAX_RANK];
+    size_t offset; /* bytes into the state block, a multiple of NETC_ALIGN */
+    size_t bytes;  /* that it occupies there, padding included */
+    int n_pieces;
+    const netc_piece *piece;
+} netc_tensor;
+
+typedef struct netc_layer { /* a row of the table of layers */
+    const char *name, *text;
+    int rank;
+    long shape[NETC_MAX_RANK]; /* of its output, for one sample */
+    long parameters;
+} netc_layer;
+
+typedef struct netc_data { /* the data set as the spec declares it */
+    const char *name, *format, *folder;
+    const char *train[2], *test[2]; /* files: images, labels */
+    const char *package;            /* the Debian package that has them, or null */
+    int rank;
+    long shape[NETC_MAX_RANK]; /* of a sample, in bytes */
+    int n_classes;
+    const char *const *classes;
+    double validation, use;
+} netc_data;
+
+typedef struct netc_training { /* what train { } says, but the rule */
+    long batch, epochs;
+    uint64_t seed;
+    long patience;
+    double plateau_factor;
+    long plateau_patience;
+    int keep_best;
+} netc_training;
+
+typedef struct netc_pool netc_pool;
+
+/* Everything a function of a compiled network is given. Pointers that a function does not use may
+ * be null. x, label and bytes must be readable for `padded` samples (the batch of the function,
+ * rounded up to 16), whatever stands in those after the first `count`. */
+typedef struct netc_call {
+    void *state;     /* net->state_bytes, aligned to NETC_ALIGN */
+    void *arena;     /* net->arena_bytes, aligned to NETC_ALIGN, zeroed once before its first use */
+    netc_pool *pool; /* null: one thread */
+    const uint8_t *bytes; /* [n, data shape] */
+    const float *x;       /* [n, prepared shape], row-major */
+    const int32_t *label; /* [n] */
+    int32_t count;        /* samples, 1 .. batch */
+    uint64_t seed;
+    double step, epoch, steps, epochs, steps_per_epoch, rate_scale, data_mean, data_std;
+    float *x_out;         /* prepare: [n, prepared shape] */
+    float *loss;          /* train: [1], mean over the samples; eval: [n] */
+    int32_t *prediction;  /* eval, predict: [n] */
+    float *output;        /* eval, predict: [n, output shape], row-major */
+} netc_call;
+
+typedef void netc_function(const netc_call *call);
+
+typedef struct netc_net {
+    int abi; /* NETC_ABI */
+    const char *name;
+    uint64_t hash; /* of the frozen graph: equal hashes, equal bits */
+    const char *target, *flags;
+    size_t state_bytes, arena_bytes;
+    const netc_tensor *tensor;
+    int n_tensors;
+    const netc_layer *layer;
+    int n_layers;
+    netc_data data;
+    netc_training training;
+    int x_rank;
+    long x_shape[NETC_MAX_RANK]; /* of a prepared sample */
+    int output_rank;
+    long output_shape[NETC_MAX_RANK];
+    long prepare_batch, eval_batch; /* train's is training.batch, predict's 1 */
+    double train_flops, predict_flops; /* useful operations a sample */
+    netc_function *init;    /* fills the state block from call->seed */
+    netc_function *prepare; /* bytes -> x_out */
+    netc_function *train;
+    netc_function *eval;
+    netc_function *predict;
+    double (*rate)(const netc_call *call); /* the learning rate at call's step; or null */
+} netc_net;
+
+/* Run f(context, 0 .. tasks - 1), in any order, on the pool's threads; returns when all are done.
+ * What one task writes no other touches. */
+void netc_pool_run(netc_pool *pool, void (*f)(void *context, int task), void *context, int tasks);
+
+static inline void netc_parallel(netc_pool *pool, void (*f)(void *, int), void *context,
+                                 int tasks) {
+    if (pool) {
+        netc_pool_run(pool, f, context, tasks);
+    } else {
+        for (int i = 0; i < tasks; i++) f(context, i);
+    }
+}
+
+/* The whole program of a trained network: train | eval | predict | bench | summary. */
+int netc_main(const netc_net *net, int argc, char **argv);
+#endif

@@ -1,0 +1,66 @@
+#!/bin/sh
+# One result, bit for bit: what a program has saved after some steps of training is the same bytes
+# whatever the target that netc compiled for, the C compiler and the number of threads, and after a
+# stop and a resumed run. For check a few networks and steps; for check-all all of them.
+: "${B:=build}" "${CC:=gcc}"
+good=0 bad=0
+verdict() { # WHAT STATUS
+    if [ "$2" -eq 0 ]; then
+        good=$((good + 1))
+    else
+        bad=$((bad + 1))
+        echo "failed: $1"
+    fi
+}
+specs="specs/mlp_baseline.net specs/rnn_tuned.net specs/lenet_baseline.net"
+targets="generic x86-64-v3"
+grep -q -w avx512dq /proc/cpuinfo && targets="$targets x86-64-v4"
+grep -q -w avx2 /proc/cpuinfo || targets=generic
+compilers=$CC threads="1 2 3" steps=5 optimize=-O1
+if [ -n "$NETC_TEST_ALL" ]; then
+    specs=$(ls specs/*.net examples/*.net)
+    compilers="gcc clang" threads="1 2 3 4 5 6 7 8" steps=50 optimize=-O3
+fi
+dir=$B/tests/bits
+rm -rf "$dir"
+
+build() { # SPEC TARGET COMPILER: $dir/TARGET/NAME-COMPILER
+    "$B/netc" --target "$2" "$1" -o "$dir/$2" || return
+    $3 -std=gnu11 $optimize -ffp-contract=off -fno-math-errno -w \
+        $(sed -n '1s/.*(\(-[^)]*\)).*/\1/p' "$dir/$2/$name.c") -Iruntime -DNETC_NET="$name" \
+        "$dir/$2/$name.c" runtime/main.c "$B/libnetc.a" -lpng -lz -lpthread \
+        -o "$dir/$2/$name-$3"
+}
+train() { # PROGRAM FILE STEPS OPTION...
+    program=$1 file=$2 at=$3
+    shift 3
+    "$program" train --steps "$at" --save "$file" --limit 2000 "$@" > "$dir/log" 2>&1 ||
+        cat "$dir/log"
+}
+for spec in $specs; do
+    name=$(basename "$spec" .net)
+    mkdir -p "$dir"
+    first=
+    for target in $targets; do
+        for cc in $compilers; do
+            build "$spec" "$target" "$cc" || { verdict "$name for $target by $cc" 1; continue; }
+            program=$dir/$target/$name-$cc
+            for n in $threads; do
+                train "$program" "$dir/now" $steps --threads "$n"
+                test -n "$first" || cp "$dir/now" "$dir/first"
+                first=$name
+                cmp "$dir/first" "$dir/now"
+                verdict "$name for $target by $cc on $n threads" $?
+                rm -f "$dir/now"
+            done
+        done
+    done
+    train "$program" "$dir/half" $((steps / 2))
+    train "$program" "$dir/now" $steps --resume "$dir/half"
+    cmp "$dir/first" "$dir/now"
+    verdict "$name, resumed" $?
+    rm -rf "$dir"
+done
+
+echo "$good passed, $bad failed"
+test $bad -eq 0

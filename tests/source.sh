@@ -1,0 +1,65 @@
+#!/bin/sh
+# Rules about the sources that a compiler does not check: which parts may include which, the width
+# of lines, no marks of unfinished work.
+: "${CC:=gcc}" "${B:=build}"
+good=0 bad=0
+verdict() { # WHAT OFFENDERS: offenders are lines of text; none is good
+    if [ -z "$2" ]; then
+        good=$((good + 1))
+    else
+        bad=$((bad + 1))
+        printf '%s:\n%s\n' "$1" "$2"
+    fi
+}
+
+# All headers that a file includes, directly or not, without folders.
+included() {
+    $CC -x c -MM -MG -Icompiler -Iruntime -I"$B/gen" "$1" | tr ' \\' '\n\n' | sed 's|.*/||'
+}
+
+may_not() { # FILE HEADER...: a line for each that it includes
+    file=$1
+    shift
+    included "$file" | grep -x -F "$(printf '%s.h\n' "$@")" | sed "s|^|$file includes |"
+}
+
+# The runtime knows nothing of the compiler, the compiler of the runtime only what arithmetic is.
+headers() { for f in "$1"/*.h; do basename "$f" .h; done; }
+verdict "the runtime includes the compiler" \
+    "$(for f in runtime/*.[ch]; do may_not "$f" $(headers compiler); done)"
+verdict "the compiler includes the inside of the runtime" \
+    "$(for f in compiler/*.[chly]; do
+        may_not "$f" $(headers runtime | grep -v -x -e netc -e netc_math)
+    done)"
+
+# Text to tree, tree to graph, graph to graph, graph to loops and C: none reaches around another.
+# What has no line of its own is of the graph's part. (The driver may all.)
+front="tree parse lex parser elaborate"
+back="schedule choose loop lower print"
+layering() {
+    for f in compiler/*.[chly]; do
+        case $(basename "$f") in
+        main.* | compile.* | prelude.*) ;;
+        diag.* | tree* | parse* | lex* | tokens* | item*)
+            may_not "$f" expr graph elaborate passes $back ;;
+        elaborate*) may_not "$f" parse lex parser passes $back ;;
+        # Schedules are text that is read, so mistakes in them are told. Expressions of the loop IR
+        # are printed with all others.
+        schedule* | choose* | loop* | lower* | plan* | print* | target* | verify* | expr_print.c)
+            may_not "$f" $front passes ;;
+        *) may_not "$f" $front diag $back ;;
+        esac
+    done
+}
+verdict "a part of the compiler includes what it should not know" "$(layering)"
+
+all="compiler/*.[chly] compiler/prelude/*.net runtime/*.[ch] specs/*.net"
+all="$all $(ls tests/*.[ch] tests/*.sh examples/*.net examples/*.c 2> /dev/null)"
+verdict "lines over 100 columns" "$(awk '
+    { gsub(/[\200-\277]/, "") } # all but the first byte of a character
+    length($0) > 100 { print FILENAME ":" FNR }' $all)"
+verdict "marks of unfinished work" "$(grep -n -w -E "TO""DO|FIX""ME|XX""X|HA""CK" $all)"
+verdict "spaces at the end of a line, or tabs" "$(grep -n -P '[ \t]$|\t' $all)"
+
+echo "$good passed, $bad failed"
+test $bad -eq 0

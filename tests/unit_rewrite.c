@@ -1,0 +1,324 @@
+/* unit_rewrite.c: each rewrite on against off, in double; and what each does to small graphs. */
+#include "nets.h"
+#include "numeric.h"
+#include "passes.h"
+#include "random_graph.h"
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Rewrite {
+    const char *name;
+    void (*run)(Graph *g);
+    bool before, after; /* differentiate */
+} Rewrite;
+
+static const Rewrite rewrites[] = {
+    {"views", rewrite_views, true, true},
+    {"increasing", rewrite_increasing, true, false},
+    {"guards", rewrite_guards, true, true},
+    {"values", rewrite_values, true, false},
+    {"algebra", rewrite_algebra, true, true},
+    {"factors", rewrite_factors, true, true},
+    {"common", rewrite_common, true, true},
+};
+
+/* Which rewrites run: one, or all. */
+static void run_rewrites(Graph *g, int which, bool after) {
+    for (int i = 0; i < COUNT_OF(rewrites); i++) {
+        if (which != i && which != COUNT_OF(rewrites)) continue;
+        if (!(after ? rewrites[i].after : rewrites[i].before)) continue;
+        rewrites[i].run(g);
+        graph_verify(g, rewrites[i].name);
+    }
+}
+
+enum { BEFORE = 1, AFTER = 2 };
+
+static void pass_through(Graph *g, int which, int when) {
+    graph_verify(g, "build");
+    if (when & BEFORE) run_rewrites(g, which, false);
+    differentiate(g);
+    graph_verify(g, "differentiate");
+    solve_guards(g);
+    if (when & AFTER) run_rewrites(g, which, true);
+}
+
+static const char *which_name(int which) {
+    return which < COUNT_OF(rewrites) ? rewrites[which].name : "all";
+}
+
+static void expect_equal(Graph *g, Graph *h, Arena *a, int which, int what) {
+    for (long samples = g->batch; samples > 0; samples--) {
+        Text why = {.arena = a};
+        bool equal = numeric_equal(g, h, 7, samples, true, 1e-10, &why);
+        if (equal) continue;
+        graph_print(&why, g);
+        graph_print(&why, h);
+        ck_abort_msg("%s, graph %d, %ld samples: %s", which_name(which), what, samples, why.at);
+    }
+}
+
+enum { RANDOM_GRAPHS = 12 };
+
+/* _i: which rewrite, and when. */
+START_TEST(random_graphs) {
+    int which = _i / 3, when = _i % 3 + 1;
+    for (uint64_t seed = 0; seed < RANDOM_GRAPHS; seed++) {
+        Arena *a = arena_new();
+        Graph *g = random_graph(a, seed + 1000 * (uint64_t)_i, 8, true)->train;
+        Graph *h = random_graph(a, seed + 1000 * (uint64_t)_i, 8, true)->train;
+        pass_through(g, which, 0);
+        pass_through(h, which, when);
+        expect_equal(g, h, a, which, (int)seed);
+        arena_free(a);
+    }
+}
+END_TEST
+
+/* --- networks --- */
+
+static void net_small_images(void) {
+    Window w = {3, 1, 1, 1}, q = {2, 2, 0, 1};
+    Node *c = conv(given("x", 3, 2, 6, 7), param("K", 4, 2, 3, 3), param("b", 4), w);
+    Node *p = pool(relu(c), REDUCE_MAX, q);
+    cross_entropy(dense(flatten(p), "W", "bw", 3));
+}
+
+static void net_overlap(void) {
+    Window w = {3, 2, 1, 1}, q = {3, 2, 1, 1};
+    Node *c = conv(given("x", 3, 2, 9, 8), param("K", 3, 2, 3, 3), NULL, w);
+    Node *n = batch_norm(c, param("gamma", 3), param("beta", 3), 1e-3);
+    Node *s = like("sigmoid", n);
+    s->body = sigmoid_of(same(s, n));
+    s->increasing = true;
+    s->n_custom = 1;
+    s->custom = NEW(arena, Custom);
+    s->custom->arg = same(s, n);
+    s->custom->by = mul(same(s, s), sub(num(1), same(s, s)));
+    projection(flatten(pool(s, REDUCE_MAX, q)));
+}
+
+static void net_rnn(void) {
+    Node *h = rnn(given("x", 3, 5, 4), 3, true);
+    cross_entropy(dense(last(h), "Wo", "bo", 3));
+}
+
+static void net_lstm(void) {
+    Node *h = lstm(given("x", 3, 5, 4), 3);
+    cross_entropy(dense(last(h), "Wo", "bo", 3));
+}
+
+static void (*const nets[])(void) = {net_small_images, net_overlap, net_rnn, net_lstm};
+
+START_TEST(networks) {
+    int which = _i / 3 % (COUNT_OF(rewrites) + 1), when = _i % 3 + 1;
+    int net = _i / 3 / (COUNT_OF(rewrites) + 1);
+    nets_begin(3);
+    nets[net]();
+    want_gradients();
+    Graph *g = G;
+    Arena *a = arena;
+    pass_through(g, which, 0);
+    nets_begin(3);
+    nets[net]();
+    want_gradients();
+    pass_through(G, which, when);
+    expect_equal(g, G, a, which, net);
+    nets_end();
+    arena_free(a);
+}
+END_TEST
+
+/* --- what each does --- */
+
+static const char *line_of(const char *name) {
+    Text t = {.arena = arena};
+    graph_verify(G, "the rewrite");
+    graph_print(&t, G);
+    char *line = strstr(t.at, arena_printf(arena, "\n%s[", name));
+    if (!line) return "none";
+    return arena_strndup(arena, line + 1, strcspn(line + 1, "#") - 3);
+}
+
+#define expect(name, text) ck_assert_str_eq(line_of(name), text)
+
+static void setup(void) { nets_begin(3); }
+
+START_TEST(views_are_read_through) {
+    Node *x = given("x", 3, 2, 6, 7);
+    dense(flatten(x), "W", "b", 5);
+    graph_output(G, "z", numeric_node(G, "z"));
+    rewrite_views(G);
+    expect("flat", "none");
+    expect("z", "z[n in batch, i < 5] = b[i] + sum(f0 < 2, f1 < 6, f2 < 7) "
+                "W[i, f2 + 7*f1 + 42*f0] * x[n, f0, f1, f2]");
+}
+END_TEST
+
+START_TEST(views_by_data_stay) {
+    Node *x = given("x", 3, 4), *v = samples("v", 3, 4), *y = samples("y", 3, 4);
+    Node *to = graph_input(G, "to", T_I32, 1, SHAPE(3), true);
+    v->body = at(x, var(v, 0), at(to, var(v, 0)));
+    y->body = mul(same(y, v), same(y, v));
+    graph_output(G, "y", y);
+    rewrite_views(G);
+    expect("y", "y[n in batch, i < 4] = v[n, i] * v[n, i]");
+}
+END_TEST
+
+START_TEST(digits_that_do_not_fit_stay) {
+    Node *x = given("x", 3, 4, 4), *y = samples("y", 3);
+    Expr *k = over(y, "k", 10);
+    y->body = at(x, var(y, 0), quotient(k, 4), remainder_of(k, 4));
+    graph_output(G, "y", y);
+    rewrite_views(G);
+    expect("y", "y[n in batch] = sum(k < 10) x[n, k / 4, k % 4]");
+}
+END_TEST
+
+START_TEST(a_maximum_before_its_function) {
+    Window q = {2, 2, 0, 1};
+    Node *x = given("x", 3, 2, 4, 4);
+    graph_output(G, "y", pool(relu(x), REDUCE_MAX, q));
+    rewrite_increasing(G);
+    expect("relu", "none");
+    expect("x_max", "x_max[n in batch, i < 2, j < 2, k < 2] = max(ki < 2, kj < 2) "
+                    "x[n, i, ki + 2*j, kj + 2*k]");
+    expect("pool", "pool[n in batch, i < 2, j < 2, k < 2] = "
+                   "select(x_max[n, i, j, k] <= 0.0, 0.0, x_max[n, i, j, k])");
+}
+END_TEST
+
+/* Where the function has another reader, or a window may be empty. */
+START_TEST(a_maximum_that_stays) {
+    Window q = {2, 2, 2, 1}, w = {2, 2, 0, 1};
+    Node *x = given("x", 3, 2, 4, 4), *r = relu(x);
+    graph_output(G, "y", pool(_i ? r : relu(x), REDUCE_MAX, _i ? w : q));
+    if (_i) graph_output(G, "r", r);
+    rewrite_increasing(G);
+    ck_assert_ptr_null(strstr(line_of("pool"), "select"));
+}
+END_TEST
+
+START_TEST(zeros_become_guards) {
+    Node *x = given("x", 3, 5), *W = param("W", 4, 5), *y = samples("y", 3, 4);
+    Expr *f = over(y, "f", 5), *shorter = op2(OP_LT, f, integer(3));
+    y->body = mul(at(W, var(y, 1), f), e_select(P, shorter, at(x, var(y, 0), f), num(0)));
+    graph_output(G, "y", y);
+    rewrite_guards(G);
+    expect("y", "y[n in batch, i < 4] = sum(f < 5) [f < 3] W[i, f] * x[n, f]");
+}
+END_TEST
+
+START_TEST(the_state_before_a_step) {
+    Node *h = rnn(given("x", 3, 5, 4), 3, _i);
+    graph_output(G, "h", h);
+    rewrite_guards(G);
+    if (_i) {
+        expect("before", "before[n in batch, i < 5, j < 3] = [1 <= i] h[n, i - 1, j] else h0[j]");
+    } else {
+        expect("before", "none");
+        expect("more", "more[n in batch, i < 5, j < 3] = z[n, i, j] + sum(v < 3) [1 <= i] "
+                       "Wh[j, v] * h[n, i - 1, v]");
+    }
+}
+END_TEST
+
+START_TEST(values_become_tensors) {
+    Node *x = given("x", 3, 4), *w = param("w", 4), *y = like("y", x);
+    y->body = mul(op1(OP_TANH, same(y, x)), at(w, var(y, 1)));
+    Node *total = samples("total", 3);
+    total->body = at(y, var(total, 0), over(total, "i", 4));
+    mean_of(total);
+    want_gradients();
+    rewrite_values(G);
+    expect("y_tanh", "y_tanh[n in batch, i < 4] = tanh(x[n, i])");
+    expect("y", "y[n in batch, i < 4] = y_tanh[n, i] * w[i]");
+}
+END_TEST
+
+START_TEST(algebra) {
+    Node *x = given("x", 3, 4), *y = given("y", 3, 4), *f = like("f", x);
+    Expr *a = same(f, x), *b = same(f, y), *minus_a = op1(OP_NEG, a), *minus_b = op1(OP_NEG, b);
+    Expr *zero = num(0);
+    Expr *const before[] = {add(a, zero), add(zero, a), sub(a, zero), add(a, minus_b),
+                            add(minus_a, b), sub(a, minus_b), mul(minus_a, minus_b),
+                            mul(minus_a, b), op2(OP_DIV, a, minus_b), op2(OP_DIV, a, num(8)),
+                            op2(OP_DIV, minus_a, num(-4)), op2(OP_DIV, a, num(3)), mul(a, zero)};
+    Expr *const after[] = {a, a, a, sub(a, b), sub(b, a), add(a, b), mul(a, b),
+                           op1(OP_NEG, mul(a, b)), op1(OP_NEG, op2(OP_DIV, a, b)),
+                           mul(a, num(0.125)), op1(OP_NEG, mul(a, num(-0.25))),
+                           op2(OP_DIV, a, num(3)), mul(a, zero)};
+    f->body = before[_i];
+    graph_output(G, "f", f);
+    rewrite_algebra(G);
+    ck_assert_ptr_eq(f->body, after[_i]);
+}
+END_TEST
+
+START_TEST(factors_come_out) {
+    Node *x = given("x", 3, 4), *w = param("w", 3), *y = samples("y", 3);
+    Expr *i = over(y, "i", 4);
+    y->body = mul(at(w, var(y, 0)), op1(OP_NEG, at(x, var(y, 0), i)));
+    y->init = at(w, integer(0));
+    graph_output(G, "y", y);
+    rewrite_factors(G);
+    expect("y_sum", "y_sum[n in batch] = sum(i < 4) x[n, i]");
+    expect("y", "y[n in batch] = w[0] + -(w[n] * y_sum[n])");
+}
+END_TEST
+
+START_TEST(equal_tensors_are_one) {
+    Node *x = given("x", 3, 4), *a = samples("a", 3), *b = samples("b", 3), *c = like("c", x);
+    a->body = at(x, var(a, 0), over(a, "i", 4));
+    b->body = at(x, var(b, 0), over(b, "another", 4));
+    c->body = mul(at(a, var(c, 0)), at(b, var(c, 0)));
+    graph_output(G, "c", c);
+    graph_output(G, "b", b);
+    rewrite_common(G);
+    ck_assert_ptr_eq(G->output[1].node, a);
+    expect("c", "c[n in batch, i < 4] = a[n] * a[n]");
+}
+END_TEST
+
+START_TEST(what_differs_stays) {
+    Node *x = given("x", 3, 4), *a = samples("a", 3), *b = samples("b", 3);
+    a->body = at(x, var(a, 0), over(a, "i", 4));
+    b->body = at(x, var(b, 0), over(b, "i", 3));
+    if (_i) b->body = at(x, var(b, 0), plus(e_var(P, b->rvar[0]), 1));
+    graph_output(G, "a", a);
+    graph_output(G, "b", b);
+    rewrite_common(G);
+    ck_assert_ptr_eq(G->output[1].node, b);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("rewrite");
+    TCase *c = tcase_create("against the original");
+    tcase_set_timeout(c, 60);
+    tcase_add_loop_test(c, random_graphs, 0, 3 * (COUNT_OF(rewrites) + 1));
+    tcase_add_loop_test(c, networks, 0, 3 * (COUNT_OF(rewrites) + 1) * COUNT_OF(nets));
+    suite_add_tcase(s, c);
+    c = tcase_create("what each does");
+    tcase_add_checked_fixture(c, setup, nets_end);
+    tcase_add_test(c, views_are_read_through);
+    tcase_add_test(c, views_by_data_stay);
+    tcase_add_test(c, digits_that_do_not_fit_stay);
+    tcase_add_test(c, a_maximum_before_its_function);
+    tcase_add_loop_test(c, a_maximum_that_stays, 0, 2);
+    tcase_add_test(c, zeros_become_guards);
+    tcase_add_loop_test(c, the_state_before_a_step, 0, 2);
+    tcase_add_test(c, values_become_tensors);
+    tcase_add_loop_test(c, algebra, 0, 13);
+    tcase_add_test(c, factors_come_out);
+    tcase_add_test(c, equal_tensors_are_one);
+    tcase_add_loop_test(c, what_differs_stays, 0, 2);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
