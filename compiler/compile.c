@@ -18,8 +18,10 @@ static const Phase phases[] = {
     {"values", rewrite_values},
     {"differentiate", differentiate},
     {"solve", solve_guards},
-    {"algebra", rewrite_algebra},
+    {"views-again", rewrite_views},
+    {"guards-again", rewrite_guards},
     {"factors", rewrite_factors},
+    {"algebra", rewrite_algebra},
     {"common", rewrite_common},
     {"materialise", materialise},
     {"expand", expand},
@@ -28,7 +30,8 @@ static const Phase phases[] = {
 
 const char *const dump_names[] = {
     "tree",    "graph",   "views",  "increasing",  "guards", "values", "differentiate", "solve",
-    "algebra", "factors", "common", "materialise", "expand", "order",  "schedule",      "loops"};
+    "views-again", "guards-again", "factors", "algebra", "common", "materialise", "expand",
+    "order",   "schedule", "loops"};
 const int n_dump_names = COUNT_OF(dump_names);
 
 static bool dumps(const CompileOptions *o, const char *stage) {

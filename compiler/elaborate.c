@@ -218,6 +218,7 @@ static void elaborate_net(Elab *e, const File *main) {
     if (!found) return;
     Def *net = NEW(e->arena, Def);
     *net = *found;
+    e->own_defaults = net->defaults.n;
     if (!extend(e, net, 0)) return;
     for (int i = 0; e->options && i < e->options->n_defines; i++) {
         apply_define(e, e->options->defines[i], net);

@@ -50,6 +50,7 @@ static Val op_value(Comp *c, Scope *s, Tree *t, Op op) {
     if (!count_args(c, t, many ? 2 : 1, many ? 100 : 1)) return val(NULL);
     Expr *x = value_expr(c, s, arg_at(t, 0));
     if (!x) return val(NULL);
+    if (op == OP_STOP && !c->e->training) return val(x); /* no derivative is taken */
     if (op == OP_FLUSH || op == OP_STOP) x = to_f32(c, x);
     if (!many) return val(float_op(c, op, x, NULL));
     for (int i = 1; i < t->call.args.n; i++) {

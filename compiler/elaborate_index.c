@@ -159,7 +159,7 @@ static Expr *int_power(Comp *c, Tree *t, Expr *a, Expr *b) {
         return NULL;
     }
     double x = 1;
-    for (long i = 0; i < (long)b->num && x < INT_LIMIT && x > -INT_LIMIT && i < 64; i++) x *= a->num;
+    for (int i = 0; i < b->num && i < 64 && x < INT_LIMIT && x > -INT_LIMIT; i++) x *= a->num;
     return checked(c, t, e_int(c->e->pool, (long)x));
 }
 

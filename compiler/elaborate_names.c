@@ -1,4 +1,4 @@
-/* elaborate_names.c: scopes, the table of definitions, arguments, and what mistakes are told with. */
+/* elaborate_names.c: scopes, the table of definitions, arguments, and how mistakes are told. */
 #include "elaborate_parts.h"
 #include <string.h>
 
@@ -207,6 +207,12 @@ void unknown_def(Elab *e, const Scope *s, DefSpace space, Ident name, const char
     Strings names = {0};
     def_names(e, &e->defs, space, &names);
     def_names(e, &e->library_defs, space, &names);
+    for (int i = 0; space == SPACE_FUNCTION && i < N_DRAWS; i++) {
+        PUSH(e->arena, names, draw_names[i]);
+    }
+    for (int i = 0; space == SPACE_FUNCTION && i < N_OPS; i++) {
+        if (find_op(op_info[i].text) == i) PUSH(e->arena, names, op_info[i].text);
+    }
     for (const Scope *up = s; up && space == SPACE_STAGE; up = up->up) {
         for (int i = 0; i < up->binds.n; i++) {
             if (up->binds.at[i]->kind == BIND_BAD && !strcmp(up->binds.at[i]->name, name.text)) {

@@ -327,7 +327,9 @@ static const Def *find_rule(Elab *e, Scope *s, Tree *t) {
 
 static int count_stages(const Tree *rule) { return rule->kind == TREE_PIPE ? rule->list.n : 1; }
 
-static Tree *stage_at(Tree *rule, int i) { return rule->kind == TREE_PIPE ? rule->list.at[i] : rule; }
+static Tree *stage_at(Tree *rule, int i) {
+    return rule->kind == TREE_PIPE ? rule->list.at[i] : rule;
+}
 
 void check_rule(Elab *e, Scope *s, Tree *rule) {
     for (int i = 0; i < count_stages(rule); i++) find_rule(e, s, stage_at(rule, i));

@@ -171,6 +171,7 @@ struct Elab {
     Map *instances; /* names of layers that are taken */
     VEC(Stored *) states; /* of layers */
     Binds defaults;
+    int own_defaults; /* the first of them: what the net itself says, not what it extends */
     bool rows;     /* layers go into the table */
     bool in_loss;  /* for messages */
     long parameters; /* so far */
@@ -195,7 +196,13 @@ Bind *scope_find(Scope *s, const char *name);
 bool is_taken(Elab *e, Scope *s, Ident name); /* by another in this scope: an error */
 void bind_tensor(Elab *e, Scope *s, Ident name, Tensor *t); /* null: bad */
 Bind *bind_index(Elab *e, Scope *s, Index *i);
-typedef enum DefSpace { SPACE_STAGE, SPACE_FUNCTION, SPACE_OPTIMIZER, SPACE_DATA, SPACE_NET } DefSpace;
+typedef enum DefSpace {
+    SPACE_STAGE, /* layers, losses, blocks, functions */
+    SPACE_FUNCTION,
+    SPACE_OPTIMIZER,
+    SPACE_DATA,
+    SPACE_NET
+} DefSpace;
 const Def *find_def(Elab *e, const Scope *s, DefSpace space, const char *name);
 void unknown_name(Elab *e, Scope *s, Ident name); /* of a value */
 void unknown_def(Elab *e, const Scope *s, DefSpace space, Ident name, const char *what);

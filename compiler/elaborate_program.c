@@ -203,7 +203,8 @@ static void predict_class(Elab *e, const Tensor *output) {
     if (x) graph_output(e->g, "prediction", x->node);
 }
 
-static void evaluate(Elab *e, Scope *s, const Def *net, const Tensor *prepared, Graph *g, int site) {
+static void evaluate(Elab *e, Scope *s, const Def *net, const Tensor *prepared, Graph *g,
+                     int site) {
     Forward f = {0};
     Loss loss = {0};
     begin(e, g, false);
@@ -266,7 +267,7 @@ static bool is_complete(Elab *e, const Def *net) {
 }
 
 static void unused_defaults(Elab *e) {
-    for (int i = 0; i < e->defaults.n; i++) {
+    for (int i = 0; i < e->own_defaults; i++) {
         const Bind *b = e->defaults.at[i];
         if (!b->used) {
             elab_error(e, b->span, "no layer of this net leaves a parameter `%s` open", b->name);

@@ -165,7 +165,7 @@ void define(Elab *e, Scope *s, Scope *outer, const Stmt *st) {
     bool good = (!st->next || state) && left_side(e, s, in, &st->axes, &left);
     if (good && state) good = fit_state(e, st, state->tensor, &left);
     const char *name = part_name(e, st->name.text);
-    if (st->next) name = arena_printf(e->arena, "%s_next", name);
+    if (st->next && !e->step) name = arena_printf(e->arena, "%s_next", name);
     Comp *c = comp_new(e, name, true);
     Index *inferred[MAX_RANK];
     int n = 0;
@@ -217,8 +217,8 @@ static void find_length(Length *l, Tree *t) {
             if (i >= b->tensor->rank) continue;
             long size = b->tensor->shape[i];
             if (l->found > 0 && l->found != size) {
-                elab_error(l->e, sub->span, "shapes differ: `%s` has %ld steps by `%s`, %ld by `%s`",
-                           l->step, l->found, l->from, size, b->name);
+                elab_error(l->e, sub->span, "shapes differ: `%s` has %ld steps by `%s`, %ld by "
+                           "`%s`", l->step, l->found, l->from, size, b->name);
             }
             l->found = size;
             l->from = b->name;

@@ -134,7 +134,8 @@ static Expr *power(Comp *c, Tree *t, Expr *a, Expr *b) {
     double n = b->num;
     if (n == 0.5) return e_op(p, OP_SQRT, a, NULL, NULL);
     if (n != (double)(long)n || n > 64 || n < -64) {
-        elab_error(c->e, t->op.b->span, "the power of an element is a whole number up to 64, or 0.5");
+        elab_error(c->e, t->op.b->span, "the power of an element is a whole number up to 64, or "
+                   "0.5");
         return NULL;
     }
     if (n == 0) return e_num(p, T_F32, 1);

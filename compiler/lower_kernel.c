@@ -401,7 +401,8 @@ static Expr *blocks_of_count(Pool *p, long step, bool whole) {
 }
 
 /* Iterations of a loop in steps over a span: whole ones, peeled or not, and a shorter last one. A
- * loop over all samples goes to the count; results may run over it, terms may not. */
+ * loop over all samples goes to the count; results may run over it, terms may not. Where terms must
+ * be tested the text is short instead of fast: that is the last block of an epoch at most. */
 static int loop_parts(Lower *L, const Frame *f, int k, const LoopSpec *spec, long step, Part *part) {
     const Node *n = f->ns->node;
     Var *v = var_at(n, k);
@@ -425,8 +426,9 @@ static int loop_parts(Lower *L, const Frame *f, int k, const LoopSpec *spec, lon
     }
     int m = 0;
     long lo = 0, hi = whole;
-    if (spec->peel && hi > 1) part[m++] = (Part){.lo = lo++, .hi = 1, .span = step};
-    bool peel_last = spec->peel && hi - lo > 1;
+    bool peel = spec->peel && !f->guard_samples;
+    if (peel && hi > 1) part[m++] = (Part){.lo = lo++, .hi = 1, .span = step};
+    bool peel_last = peel && hi - lo > 1;
     if (peel_last) hi--;
     if (hi > lo) part[m++] = (Part){.lo = lo, .hi = hi, .span = step};
     if (peel_last) part[m++] = (Part){.lo = hi, .hi = hi + 1, .span = step};
@@ -462,7 +464,7 @@ static void lower_part(Lower *L, Frame *f, int depth, const Part *part, PointFn 
             PUSH(L->arena, L->routine->vars, v);
             L->routine->parallel_count = part->dynamic_hi;
         } else {
-            open_loop(L, spec->kind, v,
+            open_loop(L, f->guard_samples ? LOOP_FOR : spec->kind, v,
                       part->dynamic_lo ? part->dynamic_lo : e_int(p, part->lo),
                       part->dynamic_hi ? part->dynamic_hi : e_int(p, part->hi));
             /* a range of one value has folded the variable away, but not the loop */

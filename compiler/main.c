@@ -17,8 +17,8 @@ static const char usage[] =
     "  --check           only say what is wrong with the spec\n"
     "  --summary         print the table of layers\n"
     "  --dump=STAGE      print a stage: tree, graph, views, increasing, guards, values,\n"
-    "                    differentiate, solve, algebra, factors, common, materialise, expand,\n"
-    "                    order, schedule, loops\n"
+    "                    differentiate, solve, views-again, guards-again, factors, algebra,\n"
+    "                    common, materialise, expand, order, schedule, loops\n"
     "  --schedule=FILE   take the schedule from a file instead of choosing one\n"
     "  --help, --version\n";
 
@@ -175,11 +175,7 @@ static int run(Arena *a, const Options *o) {
     const char *text = read_file(NULL, a, o->spec, &n);
     if (!text) return stop("read", o->spec);
     Diags *d = diags_new(a);
-    if (strlen(text) != n) {
-        fprintf(stderr, "netc: %s has a zero byte: it is no text\n", o->spec);
-        return 1;
-    }
-    File *file = parse_text(a, d, o->spec, text);
+    File *file = parse_bytes(a, d, o->spec, text, n);
     int status = 1;
     if (file && o->dump && !strcmp(o->dump, "tree") && !diags_errors(d)) {
         Text t = {.arena = a};

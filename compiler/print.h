@@ -16,6 +16,9 @@ struct Compiled {
     uint64_t hash; /* of the frozen graphs */
 };
 
+/* One function alone, for tests: what stands before it in a file is the caller's. */
+void print_c_function(Text *t, const LoopFunction *f);
+
 /* For the files of the printer. */
 typedef struct Printer {
     Text *out;

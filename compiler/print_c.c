@@ -261,6 +261,12 @@ static void print_function(Printer *p, const LoopFunction *f) {
     c_line(p, "}");
 }
 
+void print_c_function(Text *t, const LoopFunction *f) {
+    const Program *program = f->graph->program;
+    Printer p = {.out = t, .arena = program->arena, .pool = program->pool, .net = program->name};
+    print_function(&p, f);
+}
+
 /* --- files --- */
 
 static void print_shape(Text *t, int rank, const long *shape) {

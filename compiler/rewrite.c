@@ -82,6 +82,28 @@ bool expr_is_data(Expr *e) {
     return found;
 }
 
+typedef struct Inside {
+    Pool *pool;
+    Expr *guard;
+    bool holds;
+} Inside;
+
+static void check_inside(void *context, Expr *e) {
+    Inside *x = context;
+    for (int i = 0; i < e->n && e->op == OP_READ && x->holds; i++) {
+        if (expr_is_data(e->arg[i])) continue;
+        Expr *extent = e_int(x->pool, e->node->shape[i]), *zero = e_int(x->pool, 0);
+        x->holds = e_implies(x->pool, x->guard, e_op(x->pool, OP_LE, zero, e->arg[i], NULL)) &&
+                   e_implies(x->pool, x->guard, e_op(x->pool, OP_LT, e->arg[i], extent, NULL));
+    }
+}
+
+bool expr_reads_inside(Pool *p, Expr *guard, Expr *e) {
+    Inside x = {p, guard, true};
+    e_visit(e, check_inside, &x);
+    return x.holds;
+}
+
 void expr_factors(Arena *a, Expr *e, Factors *out) {
     if (e->op == OP_MUL && e->type == T_F32) {
         expr_factors(a, e->arg[0], out);

@@ -2,10 +2,10 @@
  *
  * Requires: a sorted graph. A factor of a summed product that is 0 where a condition on indices
  * fails, select(c, x, 0), makes the term absent there: c joins the guard of the sum. A tensor that
- * is one element of another where its guard on indices holds, and 0 (or a constant, or an element of
- * a third) elsewhere, such as the state of a recurrence before its first step, is read through: as a
- * guard in a sum that it is a factor of, as a select elsewhere. Where it is the factor of a sum and
- * not 0 outside of its guard, it stays.
+ * is one element of another where its guard on indices holds, and 0 (or a constant, or an element
+ * of a third) elsewhere, such as the state of a recurrence before its first step, is read through:
+ * as a guard in a sum that it is a factor of, as a select elsewhere. Where it is the factor of a
+ * sum and not 0 outside of its guard, it stays.
  */
 #include "passes.h"
 #include "rewrite.h"

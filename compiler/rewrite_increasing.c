@@ -3,8 +3,8 @@
  * Requires: a sorted graph, not yet differentiated. For f elementwise, declared increasing, with no
  * other reader,
  *     y[i] = max(j) f(Z[e(i, j)])    becomes    m[i] = max(j) Z[e(i, j)],  y[i] = f(m[i])
- * and so for min: f is computed once a window, and its derivative's conditions once an output. Where
- * no term is present the two differ, so a guard must be seen to leave one: for some values of
+ * and so for min: f is computed once a window, and its derivative's conditions once an output.
+ * Where no term is present the two differ, so a guard must be seen to leave one: for some values of
  * the reduction variables it holds everywhere.
  */
 #include "passes.h"

@@ -7,27 +7,37 @@
  *     function train
  *     layout dense1.W 0/32 1 0%32          # storage order of a tensor: axis numbers, outermost
  *     layout h1 0 1:144                    # first; /32 and %32 are pieces; :144 pads the extent
- *     copy x16 = x                         # readers of x in this function read a copy instead
+ *     copy x16 = x                         # readers of x in this function read a copy instead,
+ *     copy w_t = w for d1 d2               # or only these do
  *     inline d1                            # computed where it is read
  *     loop n 16 parallel {                 # kernels that a block of samples runs through
  *       kernel h1 {
  *         for z1.i 196 peel                # in steps of 196 over the reduction of the attached z1
  *         for o 32
  *         for n 8
- *         at z1 { for i  unroll n  unroll o 16  lane o }
+ *         at z1 store { for i  unroll n  unroll o 16  lane o }
  *         unroll n  unroll o 16  lane o
  *       }
  *     }
  *     scan t { kernel ... }                # the kernels of one recurrence, step by step
  *
- * A loop line: for | unroll | lane | parallel, the variable, the step. A loop runs over the span
- * that enclosing loops left of its variable, in steps; what is left after the last loop of a
- * variable is looped over innermost. `peel` handles the first and last iteration apart, so that
- * tests on the variable are decided at compile time. Steps over samples divide 16, blocks of them
- * the batch rounded up to a multiple of 16: results of samples that do not exist may be computed, up
- * to there. `y+i` (i a reduction variable) loops over the sum, i following from it: reads at y + i
- * are loaded once. A lane loop must be the innermost of its variable. An attached node is computed for the region that the loops inside its place need;
- * `at z1 store { ... }` also writes it to memory.
+ * A loop line: for | unroll | lane | parallel, the variable, the step (1 where it is left out). A
+ * loop runs over the span that enclosing loops left of its variable, in steps; what is left after
+ * the last loop of a variable is looped over innermost. `peel` handles the first and last iteration
+ * apart, so that tests on the variable are decided at compile time. `y+i` (i a reduction variable)
+ * loops over the sum, i following from it: reads at y + i are loaded once. A lane loop must be the
+ * innermost of its variable, and the steps around it whole vectors. Where variables share a name,
+ * `i@2` is the second of that name; `@3` is the third of all, outputs first. An attached node is
+ * computed for the region that the loops inside its place need; `at z1 store { ... }` also writes
+ * it to memory, which readers elsewhere need, and a reduction in several passes.
+ *
+ * Layouts: a piece without % takes the rest of its axis; an outermost piece with one is storage
+ * that the steps of the loop around use in turn (`0%2 1`: steps 0, 2, 4 ... lie in one place). The
+ * layout of an output or an update is given. A name that both a node and a stored tensor have means
+ * the node: `layout stored NAME ...` is the other. A stored tensor has one layout in all functions;
+ * its line may come before the first function.
+ *
+ * A computed node that the text leaves out becomes a kernel right before its first reader.
  */
 #ifndef NETC_SCHEDULE_H
 #define NETC_SCHEDULE_H

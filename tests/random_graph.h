@@ -18,6 +18,7 @@ typedef struct RandomGraph {
     Graph *graph;
     Random r;
     Node *label;
+    long wide; /* 1, or a factor for extents, so that loops have something to split */
     VEC(Node *) made; /* floats with a sample axis, that others may read */
 } RandomGraph;
 
@@ -98,7 +99,8 @@ static inline Node *rg_pick(RandomGraph *m, int rank) {
 /* sum(c, k) W[o, c, k] * x[n, c, s*y + d*k - p]: stride, dilation, padding, overlap. */
 static inline Node *rg_convolution(RandomGraph *m) {
     Node *x = rg_pick(m, 2);
-    long C = x->shape[1], S = x->shape[2], K = random_int(&m->r, 1, 3), O = random_int(&m->r, 1, 4);
+    long C = x->shape[1], S = x->shape[2], K = random_int(&m->r, 1, 3);
+    long O = random_int(&m->r, 1, 4 * m->wide);
     long stride = random_int(&m->r, 1, 3), dilation = random_int(&m->r, 1, 2);
     long pad = random_int(&m->r, 0, 2), room = S + 2 * pad - dilation * (K - 1) - 1;
     long Y = room < 0 ? 1 : room / stride + 1;
@@ -117,7 +119,7 @@ static inline Node *rg_convolution(RandomGraph *m) {
 /* sum(i, j) W[o, i, j] * x[n, i, j] */
 static inline Node *rg_dense(RandomGraph *m) {
     Node *x = rg_pick(m, 1);
-    long O = random_int(&m->r, 1, 5), shape[MAX_RANK] = {O};
+    long O = random_int(&m->r, 1, 5 * m->wide), shape[MAX_RANK] = {O};
     for (int i = 1; i < x->rank; i++) shape[i] = x->shape[i];
     Node *W = rg_param(m, x->rank, shape), *n = RG_COMP(m, "dense", O);
     Expr *w[MAX_RANK] = {rg_var(m, n->var[1])}, *a[MAX_RANK] = {rg_var(m, n->var[0])};
@@ -337,16 +339,18 @@ static inline void rg_loss(RandomGraph *m, Node *x) {
     graph_output(m->graph, "loss", loss);
 }
 
-static inline Program *random_graph(Arena *a, uint64_t seed, int nodes, bool gradients) {
+/* With extents up to `wide` times as large. */
+static inline Program *random_wide_graph(Arena *a, uint64_t seed, int nodes, bool gradients,
+                                         long wide) {
     static Node *(*const kinds[])(RandomGraph *) = {
         rg_convolution, rg_dense, rg_pool, rg_elementwise, rg_flatten, rg_fold, rg_by_label,
         rg_join, rg_scan, rg_centered, rg_running_sum, rg_spread, rg_winner, rg_noise};
-    RandomGraph random = {.arena = a, .r = {seed}}, *m = &random;
+    RandomGraph random = {.arena = a, .r = {seed}, .wide = wide}, *m = &random;
     m->program = NEW(a, Program);
     *m->program = (Program){.arena = a, .pool = pool_new(a), .name = "random"};
     m->pool = m->program->pool;
-    long batch = random_int(&m->r, 1, 4);
-    long shape[] = {batch, random_int(&m->r, 1, 3), random_int(&m->r, 3, 7)};
+    long batch = random_int(&m->r, 1, 4 * wide);
+    long shape[] = {batch, random_int(&m->r, 1, 3 * wide), random_int(&m->r, 3, 7 * wide)};
     m->graph = m->program->train = graph_new(m->program, "train", batch);
     Node *x = graph_input(m->graph, "x", T_F32, 3, shape, true);
     m->label = graph_input(m->graph, "label", T_I32, 1, shape, true);
@@ -362,5 +366,9 @@ static inline Program *random_graph(Arena *a, uint64_t seed, int nodes, bool gra
     }
     graph_sort(m->graph);
     return m->program;
+}
+
+static inline Program *random_graph(Arena *a, uint64_t seed, int nodes, bool gradients) {
+    return random_wide_graph(a, seed, nodes, gradients, 1);
 }
 #endif

@@ -1,7 +1,8 @@
 #!/bin/sh
-# The commands of README.md (its blocks marked sh), but the test command itself, run as they stand
-# there; one epoch of each training, whole ones for check-all. And what it quotes: specs stand in
-# specs/ or examples/, C is what netc writes.
+# readme.sh [--accept]: the commands of README.md (its blocks marked sh), but the tests themselves,
+# run as they stand there; one epoch of each training, whole ones for check-all. Its quotations: a
+# net stands in specs/ or examples/, C is a whole function that netc writes, which --accept brings
+# up to date. And the nets of docs/extending.md are right.
 : "${B:=build}"
 good=0 bad=0
 verdict() { # WHAT STATUS
@@ -15,45 +16,61 @@ verdict() { # WHAT STATUS
 dir=$B/tests/readme
 rm -rf "$dir"
 mkdir -p "$dir"
+
+# The blocks of a text, each to a file FOLDER/NUMBER.LANGUAGE.
+blocks() { # TEXT FOLDER
+    mkdir -p "$2"
+    awk -v to="$2/" '
+        /^```/ { open = !open; if (open) file = to (++n) "." substr($0, 4); next }
+        open { print > file }' "$1"
+}
+# The function behind the first line of a quotation, its comment, as netc writes it now.
+function() { # QUOTATION
+    "$B/netc" --target x86-64-v4 specs/cnn_baseline.net -o "$dir" &&
+        awk -v first="$(head -n 1 "$1")" '
+            $0 == first { found = 1 }
+            found { print }
+            found && /^}/ { exit }' "$dir/cnn_baseline.c"
+}
+blocks README.md "$dir"
+
+if [ "$1" = --accept ]; then
+    for quotation in "$dir"/?.c; do function "$quotation" > "$dir/new" || exit 1; done
+    test -s "$dir/new" || { echo "README.md: netc writes no such function"; exit 1; }
+    awk -v new="$dir/new" '
+        /^```/ { open = !open; skip = open && $0 == "```c" }
+        !skip || /^```/ { print }
+        /^```c$/ { while ((getline line < new) > 0) print line }' README.md > "$dir/README.md"
+    cp "$dir/README.md" README.md
+    exit
+fi
+
+for quotation in "$dir"/*.net; do
+    cat specs/*.net examples/*.net | awk -v file="$quotation" '
+        BEGIN { while ((getline line < file) > 0) wanted = wanted line "\n" }
+        { text = text $0 "\n" }
+        END { exit !index(text, wanted) }'
+    verdict "a net of README.md stands in no spec: $(head -n 1 "$quotation")" $?
+done
+for quotation in "$dir"/?.c; do
+    function "$quotation" | diff "$quotation" -
+    verdict "the C of README.md is what netc writes (else: make accept)" $?
+done
+
+blocks docs/extending.md "$dir/extending"
+for net in "$dir"/extending/*.net; do
+    "$B/netc" "$net" -o "$dir"
+    verdict "a net of docs/extending.md" $?
+done
+
 test -n "$NETC_TEST_ALL" || export NETC_TEST_EPOCHS=1
-
-# Each block becomes a file NUMBER.LANGUAGE.
-awk -v dir="$dir" '
-    /^```/ { open = !open; if (open) file = dir "/" ++n "." (substr($0, 4) ? substr($0, 4) : "none"); next }
-    open { print > file }' README.md
-
-while read -r command; do
+while read command; do # without -r: lines that end in a backslash are joined
     echo "\$ $command"
     sh -c "$command"
     verdict "$command" $?
 done << END
-$(cat "$dir"/*.sh | sed 's/ *#.*//' | grep -v -x -e '' -e 'make check' -e 'make check-all' -e 'make study')
+$(cat "$dir"/*.sh | grep -v -x 'make check')
 END
-
-# The lines of a quotation, one after the other, stand in one of the files; `...` leaves some out.
-quoted() { # QUOTATION FILE...
-    quotation=$1
-    shift
-    for file; do
-        awk 'NR == FNR { line[++n] = $0; next }
-            BEGIN { at = 1 }
-            { sub(/ +$/, "") }
-            line[at] ~ /^ *\.\.\.$/ { at++; skipping = 1 }
-            at > n { exit }
-            $0 == line[at] { at++; skipping = 0; next }
-            at > 1 && !skipping { at = $0 == line[1] ? 2 : 1 }
-            END { exit at <= n }' "$quotation" "$file" && return
-    done
-    return 1
-}
-for quotation in "$dir"/*.net "$dir"/*.c; do
-    test -f "$quotation" || continue
-    case $quotation in
-    *.net) quoted "$quotation" specs/*.net examples/*.net ;;
-    *.c) quoted "$quotation" generated/*.c ;;
-    esac
-    verdict "$(basename "$quotation") is a quotation" $?
-done
 
 echo "$good passed, $bad failed"
 test $bad -eq 0

@@ -116,7 +116,8 @@ START_TEST(layers_are_those_of_pytorch) {
     ck_assert_msg(f != NULL, "cannot open " CASES);
     int number = 0;
     for (Case c; read_case(f, &c); number++) {
-        static const char *const leaves[][3] = {{"d_x", "d_K", "d_b"}, {"d_x", "d_gamma", "d_beta"}};
+        static const char *const leaves[][3] = {
+            {"d_x", "d_K", "d_b"}, {"d_x", "d_gamma", "d_beta"}};
         bool norm = !strcmp(c.kind, "batchnorm"), pools = strstr(c.kind, "pool") != NULL;
         char name[16];
         nets_begin(c.samples);

@@ -109,7 +109,28 @@ static void net_lstm(void) {
     cross_entropy(dense(last(h), "Wo", "bo", 3));
 }
 
-static void (*const nets[])(void) = {net_small_images, net_overlap, net_rnn, net_lstm};
+/* h[t] = tanh(z[t] + sum(v) U[u, v] * f[t, u] * h[t - 1, v]), the gate f inside of the sum */
+static void net_gated(void) {
+    Node *x = given("x", 3, 5, 3), *z = steps_dense(x, "Wx", "b", 3);
+    Node *f = like("f", z), *h = like("h", z), *U = param("U", 3, 3);
+    f->body = sigmoid_of(same(f, z));
+    Node *old = before(h, NULL), *sum = like("sum", z);
+    Expr *v = over(sum, "v", 3), *gate = same(sum, f);
+    Expr *state = at(old, var(sum, 0), var(sum, 1), v);
+    sum->body = mul(at(U, var(sum, 2), v), mul(gate, state));
+    sum->init = same(sum, z);
+    h->body = op1(OP_TANH, same(h, sum));
+    Node *g = like("g", z), *more = like("more", z), *k = like("k", z);
+    Expr *w = over(more, "v", 3), *t = var(more, 1);
+    g->body = mul(same(g, f), same(g, h));
+    more->guard = op2(OP_LT, integer(0), t);
+    more->body = mul(at(f, var(more, 0), plus(t, -1), var(more, 2)),
+                     mul(at(U, var(more, 2), w), at(g, var(more, 0), plus(t, -1), w)));
+    k->body = add(same(k, more), same(k, h));
+    cross_entropy(dense(last(k), "Wo", "bo", 3));
+}
+
+static void (*const nets[])(void) = {net_small_images, net_overlap, net_rnn, net_lstm, net_gated};
 
 START_TEST(networks) {
     int which = _i / 3 % (COUNT_OF(rewrites) + 1), when = _i % 3 + 1;
@@ -269,6 +290,21 @@ START_TEST(factors_come_out) {
 }
 END_TEST
 
+START_TEST(factors_under_a_guard) {
+    Node *x = given("x", 3, 4), *w = param("w", 4), *y = samples("y", 3, 4);
+    Expr *i = over(y, "i", 4), *j = var(y, 1), *next = plus(_i ? add(j, i) : j, 1);
+    y->body = mul(at(w, plus(j, 1)), at(x, var(y, 0), i));
+    y->guard = op2(OP_LT, next, integer(4));
+    graph_output(G, "y", y);
+    rewrite_factors(G);
+    if (_i) {
+        expect("y_sum", "none");
+    } else {
+        expect("y", "y[n in batch, i < 4] = select(i < 3, w[i + 1] * y_sum[n, i], 0.0)");
+    }
+}
+END_TEST
+
 START_TEST(equal_tensors_are_one) {
     Node *x = given("x", 3, 4), *a = samples("a", 3), *b = samples("b", 3), *c = like("c", x);
     a->body = at(x, var(a, 0), over(a, "i", 4));
@@ -313,6 +349,7 @@ int main(void) {
     tcase_add_test(c, values_become_tensors);
     tcase_add_loop_test(c, algebra, 0, 13);
     tcase_add_test(c, factors_come_out);
+    tcase_add_loop_test(c, factors_under_a_guard, 0, 2);
     tcase_add_test(c, equal_tensors_are_one);
     tcase_add_loop_test(c, what_differs_stays, 0, 2);
     suite_add_tcase(s, c);

@@ -36,13 +36,14 @@ static Expr *some_index(Expr *const *v, int n, int depth) {
 
 enum { A = 5, B = 4 };
 static const long extents[] = {6, 3, 4, 2};
+static const char *const names[] = {"p", "q", "r", "s"};
 
 /* out[i, j] = sum or product over four variables, under equalities of i, j and indices of these */
 static Node *some_graph(void) {
     Node *data = graph_input(G, "data", T_I32, 1, SHAPE(6), false);
     Node *x = graph_input(G, "x", T_F32, 4, extents, false), *out = tensor("out", A, B);
     Expr *v[4], *index[2] = {var(out, 0), var(out, 1)};
-    for (int i = 0; i < 4; i++) v[i] = over(out, (const char *[]){"p", "q", "r", "s"}[i], extents[i]);
+    for (int i = 0; i < 4; i++) v[i] = over(out, names[i], extents[i]);
     int n = (int)pick(1, 4);
     for (int i = 0; i < n; i++) {
         Expr *left = index[pick(0, 1)], *right = some_index(v + pick(0, 2), 2, 2);
@@ -125,7 +126,7 @@ static void begin(long a, long b) {
 
 static void variables(int n, const long *extent) {
     Node *x = graph_input(G, "x", T_F32, n, extent, false);
-    for (int k = 0; k < n; k++) v[k] = over(out, (const char *[]){"p", "q", "r", "s"}[k], extent[k]);
+    for (int k = 0; k < n; k++) v[k] = over(out, names[k], extent[k]);
     out->body = e_read(P, x, v, n);
 }
 
