@@ -8,12 +8,16 @@
 #include <string.h>
 
 static const long factors[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12};
-enum { MAX_TILED = 4 };
+enum {
+    MAX_TILED = 4,
+    MANY_TAPS = 7 /* fewer are unrolled, so that tests at the edges are decided */
+};
 
 typedef struct Tile {
     const Node *n;
     Var *lane;
     int width, registers;
+    long room; /* samples that blocks may run over to: tensors have room to a multiple of this */
     Var *var[MAX_TILED]; /* output variables that may be unrolled */
     int n_vars;
     long vectors, best_vectors; /* along the lane */
@@ -66,7 +70,7 @@ static void search(Tile *t, int i) {
         return;
     }
     for (int j = 0; j < COUNT_OF(factors) && factors[j] <= t->var[i]->hi + 1; j++) {
-        if (t->var[i]->batch && PAD % factors[j]) continue; /* tensors have room for that much */
+        if (t->var[i]->batch && t->room % factors[j]) continue;
         t->chosen[i] = factors[j];
         search(t, i + 1);
     }
@@ -117,9 +121,12 @@ static void contraction_loops(const Graph *g, const Target *target, NodeSchedule
     for (int i = 0; i < n->n_rvars; i++) lane_is_output &= n->rvar[i] != lane;
     long width = lane_is_output ? target->lanes : 1;
     Tile t = {.n = n, .lane = lane, .width = (int)width, .registers = target->registers};
+    t.room = PAD;
+    for (int i = 0; i < g->n_outputs; i++)
+        if (g->output[i].node == n) t.room = g->batch; /* the caller's memory has no more */
     if (lane && !lane_is_output) t.vectors = 16 / (target->lanes < 16 ? target->lanes : 16);
     else t.vectors = 1;
-    find_tile(&t, n, !lane_is_output ? 0 : lane->batch ? PAD : lane->hi + 1);
+    find_tile(&t, n, !lane_is_output ? 0 : lane->batch ? (lane->hi + PAD) / PAD * PAD : lane->hi + 1);
     long panel = t.vectors * width;
     int shared = parallel ? parallel_var(&t) : -1; /* outermost: each thread takes some of it */
     if (shared >= 0) add_loop(g, ns, LOOP_PARALLEL, t.var[shared], t.best[shared], false);
@@ -129,7 +136,9 @@ static void contraction_loops(const Graph *g, const Target *target, NodeSchedule
             add_loop(g, ns, LOOP_FOR, t.var[i], t.best[i], tests_position(n, t.var[i]));
     for (int i = 0; i < n->n_levels; i++) {
         const Level *l = &n->levels[i];
-        if (l->kind == LEVEL_SEQ) add_loop(g, ns, LOOP_FOR, l->var, l->div, false);
+        bool taps = i == n->n_levels - 1 && l->count <= MANY_TAPS && tests_position(n, l->var);
+        if (l->kind == LEVEL_SEQ)
+            add_loop(g, ns, taps ? LOOP_UNROLL : LOOP_FOR, l->var, l->div, false);
     }
     for (int i = 0; i < t.n_vars; i++)
         if (t.best[i] > 1) add_loop(g, ns, LOOP_UNROLL, t.var[i], 1, false);
@@ -169,4 +178,61 @@ void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parall
     }
     for (int i = 0; i < n->n_rvars; i++) add_loop(g, ns, LOOP_FOR, n->rvar[i], 1, false);
     if (lane) add_loop(g, ns, LOOP_LANE, lane, 1, false);
+}
+
+/* --- windows --- */
+
+enum { TAPS_UNROLLED = 25 };
+
+static long channels_of_tile(long channels, long room) {
+    long best = 1;
+    double least = 1e30;
+    for (int i = 0; i < COUNT_OF(factors) && factors[i] <= room && factors[i] <= channels; i++) {
+        long f = factors[i];
+        double waste = (double)((channels + f - 1) / f * f) / (double)channels + 0.5 / (double)f;
+        if (waste < least) {
+            least = waste;
+            best = f;
+        }
+    }
+    return best;
+}
+
+/* Reductions in their order; the innermost are unrolled, as many as make few enough taps. */
+static void add_terms(const Graph *g, NodeSchedule *ns) {
+    const Node *n = ns->node;
+    int first = n->n_levels;
+    long taps = 1;
+    while (first > 0 && taps * n->levels[first - 1].count <= TAPS_UNROLLED)
+        taps *= n->levels[--first].count;
+    for (int i = 0; i < n->n_levels; i++)
+        add_loop(g, ns, i < first ? LOOP_FOR : LOOP_UNROLL, n->levels[i].var, 1, false);
+}
+
+void choose_window_loops(const Graph *g, const Target *t, NodeSchedule *ns, NodeSchedule *host,
+                         long size, bool parallel) {
+    Node *n = ns->node, *root = host->node;
+    long accumulators = t->registers == 32 ? 24 : 12;
+    long f = channels_of_tile(root->shape[1], accumulators / size > 1 ? accumulators / size : 1);
+    add_loop(g, host, parallel ? LOOP_PARALLEL : LOOP_FOR, root->var[0], PAD, false);
+    for (int i = 2; i < root->rank; i++)
+        add_loop(g, host, LOOP_FOR, root->var[i], 1, tests_position(n, n->var[i]));
+    add_loop(g, host, LOOP_FOR, root->var[1], f, false);
+    add_terms(g, ns);
+    for (int i = 1; i < n->rank; i++) add_loop(g, ns, LOOP_UNROLL, n->var[i], 1, false);
+    add_loop(g, ns, LOOP_LANE, n->var[0], 1, false);
+}
+
+void choose_unrolled(const Graph *g, NodeSchedule *ns) {
+    Node *n = ns->node;
+    for (int i = 1; i < n->rank; i++) add_loop(g, ns, LOOP_UNROLL, n->var[i], 1, false);
+    for (int i = 0; i < n->n_rvars; i++) add_loop(g, ns, LOOP_UNROLL, n->rvar[i], 1, false);
+    add_loop(g, ns, LOOP_LANE, n->var[0], 1, false);
+}
+
+void choose_rest(const Graph *g, NodeSchedule *host) {
+    Node *n = host->node;
+    add_loop(g, host, LOOP_UNROLL, n->var[1], 1, false);
+    for (int i = 0; i < n->n_rvars; i++) add_loop(g, host, LOOP_UNROLL, n->rvar[i], 1, false);
+    add_loop(g, host, LOOP_LANE, n->var[0], 1, false);
 }

@@ -212,6 +212,7 @@ static Val function_value(Comp *c, Scope *s, Tree *t, const Def *d) {
     bool good = bind_values(c, args, s);
     Val v = good ? apply_function(c, d, args, t->span) : val(NULL);
     if (v.term && v.term->custom) v.term->guard = c->tests;
+    if (v.term && v.term->guard) v.term->increasing = false;
     c->tests = e_and(c->e->pool, tests, c->tests);
     if (is_true(c->tests)) c->tests = NULL;
     return v;

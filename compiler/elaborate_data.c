@@ -191,8 +191,8 @@ static void setting_keep(Elab *e, const Entries *from, Training *t) {
     if (!x) return;
     const char *word = v && v->kind == TREE_NAME ? v->name.id.text : "";
     t->keep_best = !strcmp(word, "best");
-    if (!t->keep_best && strcmp(word, "last")) {
-        elab_error(e, x->span, "keep best, or keep last");
+    if (!t->keep_best && strcmp(word, "final")) {
+        elab_error(e, x->span, "keep best, or keep final");
     }
 }
 

@@ -379,6 +379,7 @@ static Tensor *join(Elab *e, Scope *s, Tree *t, Tensor *in) {
 }
 
 static Tensor *named_value(Elab *e, Tree *t, Bind *b) {
+    b->used = true;
     if (b->kind == BIND_TENSOR) return b->tensor;
     if (b->kind != BIND_BAD) elab_error(e, t->span, "`%s` is no tensor", b->name);
     return NULL;

@@ -163,6 +163,15 @@ static void set_params(Elab *e) {
     for (int i = 0; i < e->n_params; i++) e->param[i] = e->program->stored.at[i];
 }
 
+static void unused_values(Elab *e, Scope *s, const Def *net) {
+    for (int i = 0; i < net->values.n; i++) {
+        const Bind *b = scope_find(s, net->values.at[i]->name.text);
+        if (b && !b->used) {
+            diag_warning(e->diags, b->span, "neither the model nor the loss uses `%s`", b->name);
+        }
+    }
+}
+
 static void train(Elab *e, Scope *s, const Def *net, const Tensor *prepared, Tree *rule) {
     Forward f = {0};
     Loss loss = {0};
@@ -173,6 +182,7 @@ static void train(Elab *e, Scope *s, const Def *net, const Tensor *prepared, Tre
     set_params(e);
     if (!good) check_loss(e, f.scope, net->loss);
     if (!good || !find_loss(e, f.scope, net, f.output, &loss)) return;
+    unused_values(e, f.scope, net);
     if (e->n_params == 0) {
         elab_error(e, net->model->span, "the model has no parameters to train");
         return;

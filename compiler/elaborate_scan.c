@@ -147,13 +147,13 @@ static Bind *state_of(Elab *e, Scope *s, const Stmt *st) {
 
 static void finish(Elab *e, Scope *s, const Stmt *st, Comp *c, Val v, Type type) {
     bool number = !st->indexed && v.e && v.e->type == T_F64;
-    if (number) {
-        Bind *old = scope_find(s, st->name.text);
-        if (!old) {
-            scope_bind(e, s, BIND_VALUE, st->name.text, st->name.span)->value = v.e;
-            return;
-        }
+    if (number && !is_taken(e, s, st->name)) { /* like an argument: its use says what it is */
+        Bind *b = scope_bind(e, s, BIND_ARG, st->name.text, st->name.span);
+        b->tree = st->value;
+        b->in = s;
+        b->value = v.e;
     }
+    if (number) return;
     bool known = v.e || v.term;
     bind_tensor(e, s, st->name, known ? comp_finish(c, v, type, st->span) : NULL);
 }

@@ -110,7 +110,7 @@ struct Node {
     int n_levels;
     Level *levels; /* after order */
 
-    const char *layer; /* where it comes from, for people: "conv (specs/lenet.net:4)" or null */
+    const char *layer; /* where it comes from, for people: "pool (specs/lenet.net:4)" or null */
 };
 
 struct Graph {
@@ -189,7 +189,7 @@ struct Program {
     Graph *predict; /* input x, batch 1; output "output", "prediction" */
     int n_sites;    /* random draws in the elaborated net */
     struct LayerRow { /* the table that people see: --summary, the generated file's head */
-        const char *name, *text; /* "conv1", "conv(6, 3, pad = 1)" */
+        const char *name, *text; /* "pool1", "pool(2, stride = 1)" */
         int rank;
         long shape[MAX_RANK]; /* of its output, per sample */
         long parameters;

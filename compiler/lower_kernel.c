@@ -231,20 +231,44 @@ static bool is_finished(const NodeSchedule *ns, const Var *v) {
     for (int i = 0; i < ns->loops.n; i++) {
         const LoopSpec *s = &ns->loops.at[i];
         if (s->skew == v) return true;
-        if (s->var == v && (s->kind == LOOP_LANE || s->step == 1) && is_last_of_var(ns, i))
-            return true;
+        bool to_one = s->kind == LOOP_LANE || (s->step == 1 && !s->skew);
+        if (s->var == v && to_one && is_last_of_var(ns, i)) return true;
     }
     return false;
 }
 
-static void insert_loop(Lower *L, NodeSchedule *ns, int at, Var *v) {
-    PUSH(L->arena, ns->loops, ((LoopSpec){.kind = LOOP_FOR, .node = ns->node, .var = v, .step = 1}));
+static void insert_loop(Lower *L, NodeSchedule *ns, int at, LoopKind kind, Var *v, long step) {
+    PUSH(L->arena, ns->loops, ((LoopSpec){.kind = kind, .node = ns->node, .var = v, .step = step}));
     LoopSpec last = ns->loops.at[ns->loops.n - 1];
     memmove(&ns->loops.at[at + 1], &ns->loops.at[at],
             sizeof last * (size_t)(ns->loops.n - 1 - at));
     ns->loops.at[at] = last;
     for (int i = 0; i < ns->attached.n; i++)
         if (ns->attached.at[i]->depth >= at && at < ns->loops.n - 1) ns->attached.at[i]->depth++;
+}
+
+static bool has_step(const NodeSchedule *ns, const Var *v, long step) {
+    for (int i = 0; i < ns->loops.n; i++)
+        if (ns->loops.at[i].var == v && ns->loops.at[i].step == step && !ns->loops.at[i].skew)
+            return true;
+    return false;
+}
+
+/* Loops over reductions follow the levels; those over lanes come last. */
+static void complete_levels(Lower *L, NodeSchedule *ns) {
+    const Node *n = ns->node;
+    for (int lanes = 0; lanes < 2; lanes++) {
+        for (int i = 0; i < n->n_levels; i++) {
+            const Level *l = &n->levels[i];
+            bool blocks = l->div > 1;
+            if ((l->kind == LEVEL_LANES) != lanes || (blocks && has_step(ns, l->var, l->div)))
+                continue;
+            if (!blocks && is_finished(ns, l->var)) continue;
+            int at = ns->loops.n;
+            while (at > 0 && ns->loops.at[at - 1].kind == LOOP_LANE) at--;
+            insert_loop(L, ns, at, lanes ? LOOP_LANE : LOOP_FOR, l->var, l->div);
+        }
+    }
 }
 
 /* Loops that the schedule leaves out: outputs before the reduction begins, reductions last. */
@@ -256,14 +280,9 @@ static void complete_loops(Lower *L, NodeSchedule *ns) {
         while (at < ns->loops.n && ns->loops.at[at].kind != LOOP_LANE &&
                !(ns->loops.at[at].node == n && var_number(n, ns->loops.at[at].var) >= n->rank))
             at++;
-        insert_loop(L, ns, at, n->var[i]);
+        insert_loop(L, ns, at, LOOP_FOR, n->var[i], 1);
     }
-    for (int i = 0; i < n->n_rvars; i++) {
-        if (is_finished(ns, n->rvar[i])) continue;
-        int at = ns->loops.n;
-        while (at > 0 && ns->loops.at[at - 1].kind == LOOP_LANE) at--;
-        insert_loop(L, ns, at, n->rvar[i]);
-    }
+    complete_levels(L, ns);
 }
 
 static Frame *new_frame(Lower *L, NodeSchedule *ns, Frame *host) {

@@ -243,16 +243,17 @@ void lower_lanes_of_sum(Lower *L, Frame *f, int depth) {
     f->inner = NULL;
 }
 
-/* After which loop the lanes begin: the one that steps over blocks of lanes, where the order has
- * it outside. */
+/* After which loop the lanes begin: the last that steps over blocks of lanes, where the order has
+ * them outside. */
 static int lanes_depth(const Frame *f, int depth) {
     const Node *n = f->ns->node;
     const Level *lanes = lanes_level(n);
     if (!lanes) return -1;
     if (lanes == &n->levels[0]) return depth;
-    for (int i = depth; i < f->ns->loops.n; i++) {
+    for (int i = f->ns->loops.n - 1; i >= depth; i--) {
         const LoopSpec *spec = &f->ns->loops.at[i];
-        if (spec->var == lanes->var && spec->kind != LOOP_LANE) return i + 1;
+        if (spec->var == lanes->var && spec->kind != LOOP_LANE && spec->step >= lanes->count)
+            return i + 1;
     }
     return depth;
 }

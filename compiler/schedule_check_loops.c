@@ -215,9 +215,10 @@ static void collect_passes(Order *o) {
         if (x->kind == LOOP_LANE && o->lanes) add_pass(o, v, o->lanes->count, i, false);
         add_pass(o, v, x->kind == LOOP_LANE ? 1 : x->step, i, false);
     }
-    for (int i = 0; i < n->n_levels; i++) /* what lower adds */
-        add_pass(o, n->levels[i].var, n->levels[i].div, -1, false);
-    for (int i = 0; i < n->n_rvars; i++) add_pass(o, n->rvar[i], 1, -1, false);
+    for (int lanes = 0; lanes < 2; lanes++) /* what lower adds */
+        for (int i = 0; i < n->n_levels; i++)
+            if ((n->levels[i].kind == LEVEL_LANES) == lanes)
+                add_pass(o, n->levels[i].var, n->levels[i].div, -1, false);
 }
 
 static int level_of(const Node *n, const Var *v) {

@@ -35,7 +35,7 @@ one() { # runs one suite: a line "NAME passed failed seconds" to $B/tests/NAME.r
         END {
             if (status && !bad) bad = 1
             if (!status && !good) good = 1
-            print name, good + 0, bad, seconds
+            print name, good + 0, bad + 0, seconds
         }' "$log" > "$B/tests/$1.result"
     awk '{ printf "%s %s: %d passed, %d failed (%d s)\n", $3 ? "FAIL" : "ok  ", $1, $2, $3, $4 }' \
         "$B/tests/$1.result"
