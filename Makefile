@@ -80,9 +80,11 @@ specs: $(SPECS:%=$(B)/%)  ## compile the twelve networks of specs/, each to buil
 $(NETS:%=$(B)/%): $(B)/%: generated/%.c runtime/main.c $(B)/libnetc.a $(HEADERS)
 	$(CC) $(NETFLAGS) $$(sed -n '1s/.*(\(-[^)]*\)).*/\1/p' $<) -Iruntime -DNETC_NET=$* \
 	  $< runtime/main.c $(B)/libnetc.a $(LIBS) -o $@
-$(SPECS:%=generated/%.c): generated/%.c: specs/%.net $(wildcard specs/*.net) $(B)/netc
+$(B)/target: force
+	@mkdir -p $(@D); echo $(TARGET) | cmp -s - $@ || echo $(TARGET) > $@
+$(SPECS:%=generated/%.c): generated/%.c: specs/%.net $(wildcard specs/*.net) $(B)/netc $(B)/target
 	$(B)/netc --target $(TARGET) $< -o generated/
-$(EXAMPLES:%=generated/%.c): generated/%.c: examples/%.net $(wildcard */*.net) $(B)/netc
+$(EXAMPLES:%=generated/%.c): generated/%.c: examples/%.net $(wildcard */*.net) $(B)/netc $(B)/target
 	$(B)/netc --target $(TARGET) $< -o generated/
 
 bench: specs  ## measure the training speed of the twelve, a JSON object each
@@ -129,4 +131,5 @@ clean:  ## remove what was built
 
 -include $(wildcard $(B)/*/*.d)
 .DELETE_ON_ERROR:
-.PHONY: all help deps run specs bench study tests check check-all accept install clean
+force:
+.PHONY: force all help deps run specs bench study tests check check-all accept install clean

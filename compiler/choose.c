@@ -30,10 +30,24 @@ static bool is_written_already(const Graph *g, const Node *n, int outputs, int u
     return n->kind != NODE_COMP;
 }
 
+static bool is_read(const Graph *g, const Node *n) {
+    for (int i = 0; i < g->nodes.n; i++) {
+        Node **reads;
+        int k = node_reads(g->program->arena, g->nodes.at[i], &reads);
+        while (k > 0)
+            if (reads[--k] == n) return true;
+    }
+    return false;
+}
+
+/* Outputs lie in the caller's memory, which has no room for vectors to run over: what others read
+ * is not there. */
 void materialise(Graph *g) {
-    for (int i = 0; i < g->n_outputs; i++)
-        if (is_written_already(g, g->output[i].node, i, 0))
-            g->output[i].node = add_copy(g, g->output[i].node, g->output[i].name);
+    for (int i = 0; i < g->n_outputs; i++) {
+        Node *n = g->output[i].node;
+        if (is_written_already(g, n, i, 0) || is_read(g, n))
+            g->output[i].node = add_copy(g, n, g->output[i].name);
+    }
     for (int i = 0; i < g->n_updates; i++) {
         Node *n = g->update[i].next;
         bool in_place = !is_written_already(g, n, g->n_outputs, i) && n->scan < 0;
@@ -69,9 +83,9 @@ static Layout samples_innermost(int rank, const long *shape) {
     return l;
 }
 
-static Layout layout_for(const Node *n) {
+static Layout layout_for(const Node *n, bool samples_innermost_pays) {
     bool image = n->batched && n->rank >= 4 && n->shape[0] >= PAD && n->scan < 0;
-    if (image) return samples_innermost(n->rank, n->shape);
+    if (image && samples_innermost_pays) return samples_innermost(n->rank, n->shape);
     long shape[MAX_RANK];
     memcpy(shape, n->shape, sizeof shape);
     if (n->batched && shape[0] > 1) shape[0] = (shape[0] + PAD - 1) / PAD * PAD;
@@ -134,6 +148,7 @@ typedef struct Choose {
     const Target *target;
     const Layouts *layouts;
     Map *layout; /* Node -> Layout * */
+    bool has_images; /* contractions over images: they want samples innermost */
     Schedule *s;
     Node ***readers; /* of node i */
     int *n_readers;
@@ -158,7 +173,7 @@ static Layout *layout_of(Choose *c, Node *n) {
     Stored *s = n->kind == NODE_STORED ? n->stored : updated_by(c->g, n);
     if (s) *l = c->layouts->stored[stored_number(c->g->program, s)];
     else if (n->kind == NODE_INPUT || is_output(c->g, n)) *l = layout_rows(n->rank, n->shape, 1);
-    else *l = layout_for(n);
+    else *l = layout_for(n, c->has_images);
     map_set(c->layout, n, l);
     return l;
 }
@@ -606,9 +621,17 @@ static void add_items(Choose *c, bool updates) {
     }
 }
 
+static bool has_images(const Graph *g) {
+    for (int i = 0; i < g->nodes.n; i++) {
+        const Node *n = g->nodes.at[i];
+        if (n->reduce == REDUCE_SUM && n->batched && n->rank >= 4 && n->n_rvars > 1) return true;
+    }
+    return false;
+}
+
 Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
     Choose c = {.g = g, .pool = g->program->pool, .arena = g->program->arena, .target = t,
-                .layouts = l, .layout = map_new(g->program->arena)};
+                .layouts = l, .layout = map_new(g->program->arena), .has_images = has_images(g)};
     for (int i = 0; i < g->n_updates; i++)
         spread_layout(&c, g->update[i].next, layout_of(&c, g->update[i].next));
     int originals = g->nodes.n;

@@ -12,8 +12,8 @@ Schedule *choose(Graph *g, const Target *t, const Layouts *l);
 
 /* choose_tile.c: the loops of one kernel. */
 void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel);
-/* The same where windows of `size` elements of ns's node, samples its lanes, are computed in the loops
- * of host: the host's outer loops, and all of ns's. */
+/* The same where windows of `size` elements of ns's node, samples its lanes, are computed in the
+ * loops of host: the host's outer loops, and all of ns's. */
 void choose_window_loops(const Graph *g, const Target *t, NodeSchedule *ns, NodeSchedule *host,
                          long size, bool parallel);
 /* Everything unrolled; and what a host still has to loop over inside. */

@@ -55,7 +55,8 @@ static double cost(Tile *t) {
     if (accumulators > (t->registers == 32 ? 24 : 12)) return 1e30;
     void *c[2] = {t, &loads};
     e_visit(t->n->body, add_operand, c);
-    double few = accumulators < 8 ? 8 / accumulators : 1; /* latency of an FMA is about 4, two a cycle */
+    /* an FMA takes four cycles, and two may start in each */
+    double few = accumulators < 8 ? 8 / accumulators : 1;
     double work = loads > accumulators ? loads : accumulators;
     return (work + 0.3 * loads) * waste * few / accumulators;
 }
@@ -77,7 +78,8 @@ static void search(Tile *t, int i) {
     t->chosen[i] = 1;
 }
 
-static void add_loop(const Graph *g, NodeSchedule *ns, LoopKind kind, Var *v, long step, bool peel) {
+static void add_loop(const Graph *g, NodeSchedule *ns, LoopKind kind, Var *v, long step,
+                     bool peel) {
     LoopSpec spec = {.kind = kind, .node = ns->node, .var = v, .step = step, .peel = peel};
     PUSH(g->program->arena, ns->loops, spec);
 }
@@ -126,7 +128,9 @@ static void contraction_loops(const Graph *g, const Target *target, NodeSchedule
         if (g->output[i].node == n) t.room = g->batch; /* the caller's memory has no more */
     if (lane && !lane_is_output) t.vectors = 16 / (target->lanes < 16 ? target->lanes : 16);
     else t.vectors = 1;
-    find_tile(&t, n, !lane_is_output ? 0 : lane->batch ? (lane->hi + PAD) / PAD * PAD : lane->hi + 1);
+    long lanes = !lane_is_output ? 0 : lane->hi + 1;
+    if (lane_is_output && lane->batch) lanes = (lanes + PAD - 1) / PAD * PAD;
+    find_tile(&t, n, lanes);
     long panel = t.vectors * width;
     int shared = parallel ? parallel_var(&t) : -1; /* outermost: each thread takes some of it */
     if (shared >= 0) add_loop(g, ns, LOOP_PARALLEL, t.var[shared], t.best[shared], false);

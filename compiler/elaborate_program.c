@@ -183,6 +183,7 @@ static void train(Elab *e, Scope *s, const Def *net, const Tensor *prepared, Tre
     if (!good) check_loss(e, f.scope, net->loss);
     if (!good || !find_loss(e, f.scope, net, f.output, &loss)) return;
     unused_values(e, f.scope, net);
+    set_params(e); /* a loss may have some too */
     if (e->n_params == 0) {
         elab_error(e, net->model->span, "the model has no parameters to train");
         return;

@@ -261,7 +261,7 @@ static Term *reduction(Comp *c, Scope *s, Tree *t) {
     c->may_leave = true;
     Expr *guard = t->reduce.guard ? cond_expr(c, inner, t->reduce.guard) : NULL;
     r->body = guard || !t->reduce.guard ? element_expr(c, inner, t->reduce.body) : NULL;
-    r->guard = e_and(c->e->pool, guard, c->tests);
+    r->guard = e_and(c->e->pool, c->tests, guard); /* the guard may read under the tests */
     if (is_true(r->guard)) r->guard = NULL;
     if (r->rvars.n == 0) r->reduce = REDUCE_NONE;
     c->tests = tests;

@@ -27,7 +27,7 @@ typedef enum Type {
     T_I32, /* index arithmetic: values stay within int32 */
     T_U32, /* random bits, arithmetic modulo 2^32 */
     T_F32,
-    T_F64, /* scalars that depend on no tensor; rounded once, by OP_ROUND, where a tensor meets them */
+    T_F64, /* scalars that depend on no tensor; OP_ROUND makes an F32 where a tensor meets one */
     N_TYPES
 } Type;
 extern const char *const type_names[N_TYPES];
@@ -217,7 +217,7 @@ bool e_affine(Pool *p, Expr *e, const Var *v, long *c, Expr **rest);
 /* Replace variables: v becomes map's Expr, where it has one. */
 Expr *e_subst(Pool *p, Expr *e, const Map *var_to_expr);
 Expr *e_subst1(Pool *p, Expr *e, const Var *v, Expr *by);
-/* Rewrite bottom-up: f gets each expression with rewritten arguments and returns what replaces it. */
+/* Rewrite bottom-up: f gets each expression with rewritten arguments, returns what replaces it. */
 Expr *e_rewrite(Pool *p, Expr *e, Expr *(*f)(void *context, Expr *e), void *context);
 /* Visit each distinct subexpression once, arguments first. */
 void e_visit(Expr *e, void (*f)(void *context, Expr *e), void *context);

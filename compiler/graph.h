@@ -75,7 +75,8 @@ typedef struct Level {
 } Level;
 
 /* An argument of a node whose function has a derivative of its own: the adjoint of `arg` (an
- * expression over the node's variables) is the node's adjoint times `by`, which may read the node. */
+ * expression over the node's variables) is the node's adjoint times `by`, which may read the node.
+ */
 typedef struct Custom {
     Expr *arg, *by;
 } Custom;
@@ -149,7 +150,8 @@ struct Stored {
     long shape[MAX_RANK];
 };
 
-/* Data sets, as text declares them. Files are tried in the data folder as named, then without .gz. */
+/* Data sets, as text declares them. Files are tried in the data folder as named, then without .gz.
+ */
 typedef struct DataSet {
     const char *name;
     const char *format;                     /* "idx" */
@@ -185,7 +187,7 @@ struct Program {
     Graph *init;    /* no inputs; outputs none; updates every stored tensor; step 0 */
     Graph *prepare; /* input `bytes` [n, data shape], T_I32 bytes; output "x" */
     Graph *train;   /* inputs x, label; outputs "loss" (mean over the step's samples, scalar) */
-    Graph *eval;    /* inputs x, label; outputs "loss" [n], "prediction" [n] (I32), "output" [n, ...] */
+    Graph *eval;    /* inputs x, label; outputs "loss" [n], "prediction" [n] (I32), "output" [n, ..] */
     Graph *predict; /* input x, batch 1; output "output", "prediction" */
     int n_sites;    /* random draws in the elaborated net */
     struct LayerRow { /* the table that people see: --summary, the generated file's head */

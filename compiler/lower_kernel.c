@@ -429,7 +429,7 @@ static int loop_parts(Lower *L, const Frame *f, int k, const LoopSpec *spec, lon
     bool all_samples = v->batch && is_int(f->value[k], 0) && span == v->hi + 1 && span > 1;
     if (all_samples && k < n->rank) {
         long room = (span + PAD - 1) / PAD * PAD;
-        if ((step < PAD && PAD % step) || (whole + (rest != 0)) * step > room)
+        if (rest && ((step < PAD && PAD % step) || (whole + 1) * step > room))
             die("%s: steps of %ld over samples run over the room for them", n->name, step);
         part[0] = (Part){.hi = whole + (rest != 0), .span = step,
                          .dynamic_hi = blocks_of_count(L->pool, step, false)};
@@ -461,6 +461,16 @@ static void set_skew(Lower *L, Frame *f, const LoopSpec *spec, int k, Expr *sum)
     f->span[other] = 1;
 }
 
+/* The parameter that stands for the iteration of a parallel loop; one, however often the kernel is
+ * lowered. */
+static Var *task_var(Lower *L, const LoopSpec *spec, const Part *part) {
+    Routine *r = L->routine;
+    if (r->vars.n == L->shared.n)
+        PUSH(L->arena, r->vars, var_range(L->pool, spec->var->name, part->lo, part->hi - 1));
+    r->parallel_count = part->dynamic_hi;
+    return r->vars.at[L->shared.n];
+}
+
 /* One part of a loop: the frame moves in, the rest is lowered inside, the frame moves back. */
 static void lower_part(Lower *L, Frame *f, int depth, const Part *part, PointFn *at,
                        void *context) {
@@ -477,12 +487,10 @@ static void lower_part(Lower *L, Frame *f, int depth, const Part *part, PointFn 
     if (part->hi - part->lo == 1 && !part->dynamic_hi && spec->kind != LOOP_PARALLEL) {
         i = e_int(p, part->lo);
     } else {
-        Var *v = var_range(p, spec->var->name, part->lo, part->hi - 1);
+        Var *v = spec->kind == LOOP_PARALLEL ? task_var(L, spec, part)
+                                             : var_range(p, spec->var->name, part->lo, part->hi - 1);
         i = e_var(p, v);
-        if (spec->kind == LOOP_PARALLEL) {
-            PUSH(L->arena, L->routine->vars, v);
-            L->routine->parallel_count = part->dynamic_hi;
-        } else {
+        if (spec->kind != LOOP_PARALLEL) {
             open_loop(L, f->guard_samples ? LOOP_FOR : spec->kind, v,
                       part->dynamic_lo ? part->dynamic_lo : e_int(p, part->lo),
                       part->dynamic_hi ? part->dynamic_hi : e_int(p, part->hi));
@@ -527,13 +535,43 @@ static void lower_for(Lower *L, Frame *f, int depth, PointFn *at, void *context)
     for (int i = 0; i < n; i++) lower_part(L, f, depth, &part[i], at, context);
 }
 
-/* Does whatever this node stores leave room for whole vectors along axis k? */
+static long round_up(long x, long to) {
+    return (x + to - 1) / to * to;
+}
+
+/* Do vectors from value on end at or after the end of a row that has the extent, within its room? */
+static bool ends_row(const Lower *L, const Frame *f, int k, Expr *base, long extent, long room) {
+    Expr *from = e_sub(L->pool, f->value[k], base);
+    if (!is_const(from)) return false;
+    long first = (long)from->num, span = f->span[k];
+    return first + span >= extent && first + round_up(span, L->width) <= room;
+}
+
+static long room_along(const Layout *l, int axis) {
+    long room = 1;
+    for (int i = 0; i < l->n; i++)
+        if (l->piece[i].axis == axis) room *= l->piece[i].count;
+    return room;
+}
+
+/* May vectors run over the end of axis k? Only past the last element of all, where rows have room:
+ * further in, they would meet elements that belong to others. */
 static bool may_overrun(const Lower *L, const Frame *f, int k) {
     const Node *n = f->ns->node;
     if (k >= n->rank) return true;
     Buffer *m = L->memory[n->id];
-    if (!m || (f->host && !f->ns->stored)) return true;
-    return layout_is_unit(&m->layout, k, L->width);
+    if (m && (!f->host || f->ns->stored)) {
+        Expr *zero = e_int(L->pool, 0);
+        long room = room_along(&m->layout, k);
+        if (!layout_is_unit(&m->layout, k, L->width)) return false;
+        if (!ends_row(L, f, k, zero, n->shape[k], room)) return false;
+    }
+    if (f->local &&
+        !ends_row(L, f, k, f->base[k], f->extent[k], round_up(f->extent[k], L->width)))
+        return false;
+    if (!f->acc) return true;
+    Expr *in_acc = e_sub(L->pool, f->value[k], f->acc_base[k]);
+    return is_const(in_acc) && (long)in_acc->num % L->width == 0;
 }
 
 static void lower_lanes(Lower *L, Frame *f, int depth, PointFn *at, void *context) {

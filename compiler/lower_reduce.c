@@ -217,8 +217,16 @@ static void join_point(Lower *L, Frame *f, void *context) {
 static Expr **values_now(Lower *L, const Frame *f) {
     const Node *n = f->ns->node;
     Expr **base = NEW_ARRAY(L->arena, Expr *, n->rank + 1);
-    for (int i = 0; i < n->rank; i++) base[i] = f->value[i];
+    for (int i = 0; i < n->rank; i++)
+        base[i] = L->lane ? e_subst1(L->pool, f->value[i], L->lane, e_int(L->pool, 0)) : f->value[i];
     return base;
+}
+
+/* The axis that the lanes around this point run along, or -1. */
+static int open_lane_axis(const Lower *L, const Frame *f) {
+    for (int i = 0; i < f->ns->node->rank; i++)
+        if (L->lane && e_uses(f->value[i], L->lane)) return i;
+    return -1;
 }
 
 /* The lanes begin: an inner ring of accumulators around the loops from depth on. */
@@ -266,7 +274,11 @@ void lower_reduction(Lower *L, Frame *f, int depth) {
         extent[i] = f->span[i];
         whole &= f->value[i] == f->base[i] && f->span[i] == f->extent[i];
     }
-    int axis = lane_axis_of(f->ns, depth);
+    int axis = lane_axis_of(f->ns, depth), open = open_lane_axis(L, f);
+    if (open >= 0) {
+        axis = open;
+        extent[open] = L->width;
+    }
     Type type = is_arg(n) ? T_F32 : n->type;
     f->acc = whole && !is_arg(n) ? f->local : new_local(L, "acc", type, n->rank, extent, axis);
     f->acc_index = !is_arg(n) ? NULL

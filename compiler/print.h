@@ -5,7 +5,14 @@
 #include "loop.h"
 
 /* A compiled program: its functions in the order of function_names, and where its state lies. */
-enum { FUNCTION_INIT, FUNCTION_PREPARE, FUNCTION_TRAIN, FUNCTION_EVAL, FUNCTION_PREDICT, N_FUNCTIONS };
+enum {
+    FUNCTION_INIT,
+    FUNCTION_PREPARE,
+    FUNCTION_TRAIN,
+    FUNCTION_EVAL,
+    FUNCTION_PREDICT,
+    N_FUNCTIONS
+};
 extern const char *const function_names[N_FUNCTIONS];
 
 struct Compiled {

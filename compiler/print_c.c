@@ -204,8 +204,8 @@ static void print_parallel(Printer *p, const Step *s) {
     Text t = {.arena = p->arena};
     for (int i = 0; i < p->around.n; i++)
         text_add(&t, ", %s", c_name(p, p->around.at[i], p->around.at[i]->name));
-    c_line(p, "netc_parallel(call->pool, %s_task%d, &(netc_task){call, {0%s}}, (int)(%s));",
-           p->function->name, s->number, t.n ? t.at : "", text_of(p, s->count));
+    c_line(p, "netc_parallel(call->pool, %s_task%d, &(netc_task){call, {%s}}, (int)(%s));",
+           p->function->name, s->number, t.n ? t.at + 2 : "0", text_of(p, s->count));
 }
 
 static void print_steps(Printer *p, Step *const *step, int n) {
@@ -284,8 +284,8 @@ static void print_head(Printer *p, const Compiled *x) {
         print_shape(&s, r->rank, r->shape);
         text_add(t, " * %-16s %-40s %12s %9ld\n", r->name, r->text, s.n ? s.at : "", r->parameters);
     }
-    text_add(t, " *\n * Compile with -std=gnu11 -O3 -ffp-contract=off -fno-math-errno, no -ffast-math.\n"
-                " */\n");
+    text_add(t, " *\n * Compile with -std=gnu11 -O3 -ffp-contract=off -fno-math-errno, no -ffast-math.\n");
+    text_add(t, " */\n");
 }
 
 void print_c(Text *c, Text *h, const Compiled *x) {

@@ -185,8 +185,12 @@ static const char *function_of(const Expr *e) {
     bool v = e->lanes > 1 || e->op == OP_TREE, f64 = e->type == T_F64, f32 = e->type == T_F32;
     switch (e->op) {
     case OP_FMA: return v ? "vf_fma" : "netc_fmaf";
-    case OP_MAX: return v ? (f32 ? "vf_max" : "vi_max") : f32 ? "netc_max" : f64 ? "netc_fmax" : "netc_imax";
-    case OP_MIN: return v ? (f32 ? "vf_min" : "vi_min") : f32 ? "netc_min" : f64 ? "netc_fmin" : "netc_imin";
+    case OP_MAX:
+        if (v) return f32 ? "vf_max" : "vi_max";
+        return f32 ? "netc_max" : f64 ? "netc_fmax" : "netc_imax";
+    case OP_MIN:
+        if (v) return f32 ? "vf_min" : "vi_min";
+        return f32 ? "netc_min" : f64 ? "netc_fmin" : "netc_imin";
     case OP_ABS: return v ? "vf_abs" : f64 ? "__builtin_fabs" : "netc_absf";
     case OP_SQRT: return v ? "vf_sqrt" : f64 ? "netc_sqrt" : "netc_sqrtf";
     case OP_FLOOR: return v ? "vf_floor" : f64 ? "netc_floor" : "netc_floorf";

@@ -121,7 +121,8 @@ void c_descriptor(Printer *p, const Compiled *x) {
     c_line(p, ".abi = NETC_ABI,");
     c_line(p, ".name = %s,", quoted(p, program->name));
     c_line(p, ".hash = 0x%016llxu,", (unsigned long long)x->hash);
-    c_line(p, ".target = %s, .flags = %s,", quoted(p, x->target->name), quoted(p, x->target->flags));
+    c_line(p, ".target = %s,", quoted(p, x->target->name));
+    c_line(p, ".flags = %s,", quoted(p, x->target->flags));
     c_line(p, ".state_bytes = %zu, .arena_bytes = %zu,", x->layouts->bytes, arena);
     c_line(p, ".tensor = tensors, .n_tensors = %d,", x->layouts->n);
     c_line(p, ".layer = layers, .n_layers = %d,", program->n_layers);
@@ -138,7 +139,7 @@ void c_descriptor(Printer *p, const Compiled *x) {
     c_line(p, ".train_flops = %.17g, .predict_flops = %.17g,",
            flops(x->function[FUNCTION_TRAIN], program->train->batch),
            flops(x->function[FUNCTION_PREDICT], 1));
-    c_line(p, ".init = init, .prepare = prepare, .train = train, .eval = eval, .predict = predict,");
+    for (int i = 0; i < N_FUNCTIONS; i++) c_line(p, ".%s = %s,", function_names[i], function_names[i]);
     if (tr->rate) c_line(p, ".rate = rate,");
     p->indent--;
     c_line(p, "};");

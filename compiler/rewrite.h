@@ -17,7 +17,7 @@ bool node_is_target(const Graph *g, const Node *n);
 Expr *node_expr_at(Pool *p, const Node *n, Expr *e, Expr **index);
 /* Does e depend on data: reads or draws? */
 bool expr_is_data(Expr *e);
-/* Are all reads of e at indices that are no data plainly inside of their tensors under the guard? */
+/* Are all reads of e, but those by data, plainly inside of their tensors under the guard? */
 bool expr_reads_inside(Pool *p, Expr *guard, Expr *e);
 /* The factors of a product, in order: of a * b those of a and those of b, of -a those of a with one
  * sign turned. */

@@ -26,8 +26,8 @@
  * the last loop of a variable is looped over innermost. `peel` handles the first and last iteration
  * apart, so that tests on the variable are decided at compile time. `y+i` (i a reduction variable)
  * loops over the sum, i following from it: reads at y + i are loaded once. A lane loop must be the
- * innermost of its variable, and the steps around it whole vectors. Where variables share a name,
- * `i@2` is the second of that name; `@3` is the third of all, outputs first. An attached node is
+ * innermost of its variable; what its vectors do not fill is done element by element, but at the
+ * end of rows that have room. Where variables share a name, `i@2` is the second of that name; `@3` is the third of all, outputs first. An attached node is
  * computed for the region that the loops inside its place need; `at z1 store { ... }` also writes
  * it to memory, which readers elsewhere need, and a reduction in several passes.
  *

@@ -1,6 +1,6 @@
 /* schedule_check_memory.c: does what a schedule computes fit the memory that it gives? Layouts hold
  * every element; blocks of samples that run over the batch find room; storage that steps use in
- * turn is not overwritten before its last reader; vectors end where their variable's steps do.
+ * turn is not overwritten before its last reader.
  */
 #include "schedule_text.h"
 
@@ -137,14 +137,16 @@ static long round_up(long x, long to) {
     return (x + to - 1) / to * to;
 }
 
-/* The samples that one loop body before `depth` is for; *reach: how far they go in all. */
-static long samples_at(ScheduleCheck *c, const NodeSchedule *ns, int depth, long *reach) {
+/* The samples that one loop body before `depth` is for; *reach: how far they go in all. Sums over
+ * samples test whether they exist, so theirs count only for what is computed inside. */
+static long samples_at(ScheduleCheck *c, const NodeSchedule *ns, int depth, bool sums,
+                       long *reach) {
     const struct Where *at = &c->where[ns->node->id];
     long batch = c->g->batch, span = batch;
     *reach = batch;
     if (ns->host) {
-        span = samples_at(c, ns->host, ns->depth, reach);
-    } else {
+        span = samples_at(c, ns->host, ns->depth, true, reach);
+    } else if (sums || ns->node->batched) {
         for (int i = 0; i < at->loops.n; i++) {
             if (at->loops.at[i]->scan) continue;
             span = at->loops.at[i]->step;
@@ -154,6 +156,7 @@ static long samples_at(ScheduleCheck *c, const NodeSchedule *ns, int depth, long
     for (int i = 0; i < depth; i++) {
         const LoopSpec *x = &ns->loops.at[i];
         if (!x->var->batch || x->node != ns->node || x->kind == LOOP_LANE) continue;
+        if (!sums && x->var != ns->node->var[0]) continue;
         bool first = span == batch && *reach == batch && !ns->host;
         if (first) *reach = round_up(batch, x->step);
         else if (x->step > 1 && (x->step > span || span % x->step))
@@ -210,26 +213,10 @@ static void check_samples(ScheduleCheck *c, const NodeSchedule *ns) {
                            n->name);
     }
     Room r = {.c = c, .ns = ns};
-    samples_at(c, ns, ns->loops.n, &r.reach);
+    samples_at(c, ns, ns->loops.n, false, &r.reach);
     if (ns->stored) check_room(&r, n);
     for (int k = 0; k < 3; k++)
         if (c->part[n->id].at[k]) e_visit(c->part[n->id].at[k], check_room_read, &r);
-}
-
-/* --- vectors --- */
-
-/* Vectors that are no whole number to a step would run into the next step's elements. */
-static void check_vectors(ScheduleCheck *c, const NodeSchedule *ns) {
-    int lanes = c->s->target->lanes;
-    for (int i = 0; i < ns->loops.n; i++) {
-        const LoopSpec *x = &ns->loops.at[i];
-        for (int j = 0; j < i && x->kind == LOOP_LANE; j++) {
-            const LoopSpec *y = &ns->loops.at[j];
-            if (y->var == x->var && y->step <= y->var->hi && y->step % lanes)
-                schedule_fault(c, ns, j, "steps of %ld are no whole number of vectors of %d",
-                               y->step, lanes);
-        }
-    }
 }
 
 void schedule_check_memory(ScheduleCheck *c) {
@@ -237,7 +224,6 @@ void schedule_check_memory(ScheduleCheck *c) {
         const NodeSchedule *ns = c->s->of[i];
         const Node *n = ns->node;
         if (!c->where[i].root) continue;
-        check_vectors(c, ns);
         check_samples(c, ns);
         if (!ns->stored || schedule_fixed_layout(c->g, n)) continue;
         const char *fault = schedule_layout_fault(c->arena, n->rank, n->shape, &ns->layout);

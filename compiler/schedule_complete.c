@@ -1,8 +1,9 @@
 /* schedule_complete.c: what a schedule's text may leave out: places and layouts of nodes.
  *
  * A computed node that is nowhere becomes a kernel right before its first reader; within a block of
- * samples or a recurrence where it belongs there, else before that. The members of a recurrence get
- * a scan. Nodes in memory get rows as their layout, but those whose memory is given.
+ * samples or a recurrence where it belongs there, else before that; one that nothing reads comes
+ * last, updates after all others. The members of a recurrence get a scan. Nodes in memory get rows
+ * as their layout, but those whose memory is given.
  */
 #include "schedule_text.h"
 
@@ -154,10 +155,22 @@ static bool samples_of_its_own(Complete *c, const Item *item, const Node *n) {
     return true;
 }
 
+/* Updates that nothing reads come last: n, which nothing reads either, may need the old values. */
+static int before_updates(Complete *c, const Items *items, const Node *n) {
+    int i = items->n;
+    for (; i > 0; i--) {
+        const Item *x = items->at[i - 1];
+        if (x->kind != ITEM_KERNEL || !updated_by(c->g, x->kernel->node)) break;
+        if (node_needs(c, n, x->kernel->node, 0)) break;
+    }
+    return i;
+}
+
 static void place_plain(Complete *c, NodeSchedule *ns, Item *item) {
     Items *items = (Items *)&c->s->items;
     for (;;) {
         int i = first_that_needs(c, items, ns->node);
+        if (i == items->n && !updated_by(c->g, ns->node)) i = before_updates(c, items, ns->node);
         Item *at = i < items->n ? items->at[i] : NULL;
         bool inside = at && at->kind == ITEM_LOOP && !at->scan && ns->node->batched &&
                       samples_of_its_own(c, at, ns->node);

@@ -27,7 +27,7 @@ char *arena_strdup(Arena *a, const char *s);
 char *arena_strndup(Arena *a, const char *s, size_t n);
 char *arena_printf(Arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* A growing array in an arena: declare `struct { T *at; int n, cap; } v`, then PUSH(arena, v, x). */
+/* A growing array in an arena: declare VEC(T) v, zeroed, then PUSH(arena, v, x). */
 #define VEC(T)      \
     struct {        \
         T *at;      \

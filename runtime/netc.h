@@ -14,7 +14,8 @@
 enum { NETC_MAX_RANK = 8, NETC_ABI = 1, NETC_ALIGN = 64 };
 
 /* One tensor of the state block. Element i lies `sum over pieces (i[axis] / div % count) * stride`
- * floats after `offset`; the pieces of all axes together tell the layout that the compiler chose. */
+ * floats after `offset`; the pieces of all axes together tell the layout that the compiler chose.
+ */
 typedef struct netc_piece {
     int axis;
     long div, count, stride;
@@ -63,8 +64,9 @@ typedef struct netc_training { /* what train { } says, but the rule */
 typedef struct netc_pool netc_pool;
 
 /* Everything a function of a compiled network is given. Pointers that a function does not use may
- * be null. x, label and bytes must be readable for `padded` samples (the batch of the function,
- * rounded up to 16), whatever stands in those after the first `count`. */
+ * be null. Arrays over samples must have room for the function's batch rounded up to 16, and 64
+ * bytes more: what stands after the first `count` is read and written, but never matters. Labels
+ * there must be classes all the same. */
 typedef struct netc_call {
     void *state;     /* net->state_bytes, aligned to NETC_ALIGN */
     void *arena;     /* net->arena_bytes, aligned to NETC_ALIGN, zeroed once before its first use */

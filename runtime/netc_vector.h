@@ -18,6 +18,8 @@
 
 NETC_INLINE float netc_max(float a, float b) { return b > a ? b : a; }
 NETC_INLINE float netc_min(float a, float b) { return b < a ? b : a; }
+NETC_INLINE double netc_fmax(double a, double b) { return b > a ? b : a; }
+NETC_INLINE double netc_fmin(double a, double b) { return b < a ? b : a; }
 NETC_INLINE int32_t netc_imax(int32_t a, int32_t b) { return b > a ? b : a; }
 NETC_INLINE int32_t netc_imin(int32_t a, int32_t b) { return b < a ? b : a; }
 NETC_INLINE long netc_fdiv(long a, long m) { return a / m - (a % m < 0); }
@@ -45,7 +47,9 @@ NETC_INLINE float netc_from_bitsf(uint32_t u) {
 NETC_INLINE uint32_t netc_word(double x) { /* floor, kept within range */
     return x >= 4294967295.0 ? UINT32_MAX : x > 0 ? (uint32_t)x : 0;
 }
-NETC_INLINE uint32_t netc_mulhi(uint32_t a, uint32_t b) { return (uint32_t)((uint64_t)a * b >> 32); }
+NETC_INLINE uint32_t netc_mulhi(uint32_t a, uint32_t b) {
+    return (uint32_t)((uint64_t)a * b >> 32);
+}
 
 #ifdef NETC_LANES
 #if defined(__AVX512F__) || defined(__AVX2__)

@@ -5,9 +5,9 @@
 #include <time.h>
 
 void *netc_alloc(size_t bytes) {
-    if (bytes > SIZE_MAX - NETC_ALIGN) return NULL;
-    size_t rounded = (bytes + NETC_ALIGN - 1) / NETC_ALIGN * NETC_ALIGN;
-    void *at = aligned_alloc(NETC_ALIGN, rounded ? rounded : NETC_ALIGN);
+    if (bytes > SIZE_MAX - 2 * NETC_ALIGN) return NULL;
+    size_t rounded = (bytes + 2 * NETC_ALIGN - 1) / NETC_ALIGN * NETC_ALIGN; /* see netc_call */
+    void *at = aligned_alloc(NETC_ALIGN, rounded);
     if (at) memset(at, 0, rounded);
     return at;
 }

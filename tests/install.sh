@@ -31,7 +31,7 @@ cd "$root" || exit 1
 local/bin/netc mlp_baseline.net -o .
 verdict "the installed netc compiles a spec" $?
 export PKG_CONFIG_PATH="$root/local/lib/pkgconfig"
-$CC -O1 -DNETC_NET=mlp_baseline mlp_baseline.c "$(pkg-config --variable=main netc)" \
+$CC -O1 -w -DNETC_NET=mlp_baseline mlp_baseline.c "$(pkg-config --variable=main netc)" \
     $(pkg-config --cflags --libs netc) -o mlp_baseline
 verdict "its output compiles with netc.pc" $?
 ./mlp_baseline summary | grep -q 109386 # parameters

@@ -8,6 +8,7 @@
 #define NETC_TESTS_LOWERED_H
 #include "interpret.h"
 #include "numeric.h"
+#include "netc.h"
 #include "print.h"
 #include <dlfcn.h>
 #include <math.h>

@@ -203,7 +203,8 @@ static inline void rs_random_loops(Drafting *d, Node *n, Draft *x) {
     if (!rs_chance(d, 65)) lane = NULL;
     for (int i = 0; i < n->rank; i++) {
         part.loops.n = 0;
-        rs_split(d, &part, n, n->var[i], n->var[i] == lane ? d->target->lanes : 1);
+        bool whole = n->var[i] == lane && rs_chance(d, 70); /* vectors */
+        rs_split(d, &part, n, n->var[i], whole ? d->target->lanes : 1);
         if (n->var[i] != lane && rs_chance(d, 50))
             rs_add_loop(d, &part, rs_loop(d, n, n->var[i], n->var[i]->hi + 1, 1));
         rs_merge(d, &merged, &all, &part);

@@ -24,11 +24,15 @@ blocks() { # TEXT FOLDER
         /^```/ { open = !open; if (open) file = to (++n) "." substr($0, 4); next }
         open { print > file }' "$1"
 }
-# The function behind the first line of a quotation, its comment, as netc writes it now.
+# The function that a quotation is of, with its comment, as netc writes it now.
 function() { # QUOTATION
+    name=$(sed -n 's/^static .*void \([A-Za-z0-9_]*\)(.*/\1/p' "$1")
     "$B/netc" --target x86-64-v4 specs/cnn_baseline.net -o "$dir" &&
-        awk -v first="$(head -n 1 "$1")" '
-            $0 == first { found = 1 }
+        awk -v head="void $name(" '
+            /^\/\*/ { comment = ""; open = 1 }
+            open { comment = comment $0 "\n" }
+            /\*\/$/ { open = 0 }
+            /^static / && index($0, head) { printf "%s", comment; found = 1 }
             found { print }
             found && /^}/ { exit }' "$dir/cnn_baseline.c"
 }

@@ -170,7 +170,8 @@ class Spec:
 
 
 SPECS = {                                       # the quick ones first
-    "mlp_baseline": Spec(lambda: perceptron(784, 128, 64, 10), sgd, 0.01, 64, 10),
+    "mlp_baseline": Spec(lambda: perceptron(784, 128, 64, 10), sgd, 0.01, 64, 10,
+                         standardize=True),
     "mlp_tuned": Spec(lambda: perceptron(784, 256, 128, 64, 10), adam, 0.005, 64, 20, cosine=True),
     "alexnet_baseline": Spec(lambda: perceptron(3 * 32 * 32, 128, 10), sgd, 0.01, 1, 5,
                              cosine=True, size=32, channels=3),
@@ -179,7 +180,7 @@ SPECS = {                                       # the quick ones first
     "rnn_baseline": Spec(lambda: recurrent(nn.RNN, 128), adam, 0.005, 256, 10, cosine=True,
                          clip_norm=1.0),
     "cnn_baseline": Spec(cnn_baseline, sgd, 0.01, 128, 10),
-    "lenet_baseline": Spec(lenet_baseline, sgd, 0.01, 64, 10),
+    "lenet_baseline": Spec(lenet_baseline, sgd, 0.01, 64, 10, standardize=True),
     "rnn_tuned": Spec(lambda: recurrent(nn.RNN, 256), rmsprop, 0.001, 64, 15, cosine=True),
     "cnn_tuned": Spec(cnn_tuned, sgd, 0.005, 64, 15),
     "lstm_baseline": Spec(lambda: recurrent(nn.LSTM, 128), adam, 0.01, 64, 10),

@@ -310,6 +310,46 @@ START_TEST(test_losses) {
 }
 END_TEST
 
+/* A loss may have parameters; they are trained. */
+START_TEST(test_loss_parameters) {
+    Program *p = small_net("loss near on in[K] { param c[3, K] = 1  param unused = 0\n"
+                           "  out = sum(k) (in[k] - c[label, k])^2 }", "6",
+                           "model dense(4)  loss near  train { optimizer sgd }");
+    ck_program(p);
+    verify_all(p);
+    ck_assert_int_eq(p->stored.n, 4);
+    ck_assert_int_eq(p->train->n_updates, 4);
+}
+END_TEST
+
+START_TEST(test_unused_value) {
+    Program *p = small_net("", "6", "side = x -> dense(2)  model dense(3)\n"
+                           "loss softmax_cross_entropy  train { optimizer sgd }");
+    ck_program(p);
+    ck_assert_ptr_nonnull(strstr(said(), "warning: neither the model nor the loss uses `side`"));
+}
+END_TEST
+
+/* A read in a guard is itself guarded by its bounds. */
+START_TEST(test_guard_reads) {
+    Program *p = small_model("layer near on in[K] {\n"
+                             "  out[y < 4] = sum(i < 3) [in[y + i - 1] > 0] in[y + i - 1] }", "4",
+                             "near");
+    ck_program(p);
+    verify_all(p);
+    ck_has(p->train, "[1 <= i + y and i + y < 5 and 0.0 < scaled1[n, i + y - 1]]");
+}
+END_TEST
+
+/* A named number is a size where it is used as one. */
+START_TEST(test_named_numbers) {
+    Program *p = small_model("layer halves on in[K] { half = K / 2\n"
+                             "  out[y < half] = in[y + half] * half }", "5", "halves");
+    ck_program(p);
+    ck_has(p->train, "halves1[n in batch, y < 2] = scaled1[n, y + 2] * 2.5");
+}
+END_TEST
+
 START_TEST(test_unneeded_state) {
     Program *p = small_net("", "6", "model dense(3)  loss softmax_cross_entropy\n"
                            "train { optimizer sgd(lr = 0.1) }");
@@ -371,7 +411,8 @@ int main(void) {
         test_chain_of_sums, test_sum_is_not_repeated, test_functions, test_inside, test_scan,
         test_scan_backward, test_once_a_batch, test_batch_of_one, test_largest_range,
         test_constant_condition, test_division, test_sites, test_sites_agree, test_define,
-        test_default, test_extends, test_blocks, test_losses, test_unneeded_state, test_settings,
+        test_default, test_extends, test_blocks, test_losses, test_loss_parameters,
+        test_unused_value, test_guard_reads, test_named_numbers, test_unneeded_state, test_settings,
         test_deterministic, test_bombs};
     return run_suite("elaborate", tests, COUNT_OF(tests));
 }

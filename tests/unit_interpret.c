@@ -375,6 +375,7 @@ START_TEST(draws_expand_to_arithmetic) {
     static const Type types[N_DRAWS] = {T_F32, T_F32, T_BOOL, T_I32};
     double values[N_DRAWS][2][64];
     for (int expanded = 0; expanded < 2; expanded++) {
+        teardown();
         setup();
         Node *n[N_DRAWS];
         Expr *param[N_DRAWS] = {NULL, NULL, D(0.3), N(17)};
@@ -440,11 +441,13 @@ static bool cubes(double factor, Text *why) {
 }
 
 START_TEST(differences_find_wrong_gradients) {
+    Arena *first = arena;
     Text why = {.arena = arena};
     ck_assert_msg(cubes(3, &why), "%s", why.at);
     setup();
     ck_assert(!cubes(3.001, &why));
     ck_assert_ptr_nonnull(strstr(why.at, "gradient of x"));
+    arena_free(first);
 }
 END_TEST
 

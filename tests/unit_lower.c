@@ -167,7 +167,7 @@ static bool can_run(const Target *t) {
 }
 
 static void run_cases(const Target *t, uint64_t seed, int n) {
-    Lowered *cases[CASES];
+    Lowered *cases[CASES] = {NULL};
     char directory[] = "/tmp/netc_lower_XXXXXX";
     ck_assert_ptr_nonnull(mkdtemp(directory));
     for (int i = 0; i < n; i++) {
