@@ -39,7 +39,7 @@ help:  ## this list
 	@echo 'Variables: SPEC=NAME ARGS="--epochs 1" TARGET=native CC=gcc PREFIX=/usr/local DESTDIR='
 
 deps:  ## install what is missing (on Debian; asks for no rights where all is there)
-	@CC="$(CC)" sh tests/deps.sh
+	@CC="$(CC)" ALL="$(ALL)" sh tests/deps.sh
 
 # --- the compiler and the runtime ---
 
@@ -102,7 +102,7 @@ $(B)/tests/%: tests/%.c $(B)/compiler.a $(B)/libnetc.a
 
 tests: all $(patsubst %,$(B)/tests/%,$(UNIT) $(FUZZ))  ## build the test programs
 check:      ## run the tests (under 5 minutes)
-check-all:  ## run all tests, however long they take
+check-all:  ## run all tests, however long they take (needs clang: make deps ALL=1)
 check-all: export NETC_TEST_ALL = 1
 check-all: SUITES += $(filter all_%,$(SCRIPTS))
 check check-all:

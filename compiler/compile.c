@@ -59,6 +59,17 @@ static uint64_t hash_graphs(Graph **graph) {
     return hash;
 }
 
+static void die_of_fault(void *context, const NodeSchedule *ns, int loop, const char *message) {
+    die("the schedule chosen for %s: %s", (const char *)context, message);
+}
+
+/* Lowering relies on what schedule_check finds; text is checked where it is read. */
+static Schedule *choose_legal(Graph *g, const Target *t, const Layouts *l) {
+    Schedule *s = choose(g, t, l);
+    schedule_check(s, l, die_of_fault, (void *)g->name);
+    return s;
+}
+
 Compiled *compile(Program *p, const CompileOptions *o, Diags *d) {
     Graph *graph[N_FUNCTIONS] = {p->init, p->prepare, p->train, p->eval, p->predict};
     Compiled *x = NEW(p->arena, Compiled);
@@ -76,7 +87,7 @@ Compiled *compile(Program *p, const CompileOptions *o, Diags *d) {
         return NULL;
     layouts_close(x->layouts);
     for (int i = 0; i < N_FUNCTIONS; i++) {
-        if (!schedule[i]) schedule[i] = choose(graph[i], x->target, x->layouts);
+        if (!schedule[i]) schedule[i] = choose_legal(graph[i], x->target, x->layouts);
         if (dumps(o, "schedule")) schedule_print(o->dumped, schedule[i], x->layouts);
         x->function[i] = lower(schedule[i], x->layouts);
         plan(x->function[i]);

@@ -225,8 +225,6 @@ static void lower_item(Lower *L, Steps *to, Item *item) {
         s->down = item->items.at[0]->kernel->node->scan_step < 0;
     } else {
         long blocks = (L->graph->batch + item->step - 1) / item->step;
-        if (blocks * item->step > (L->graph->batch + PAD - 1) / PAD * PAD)
-            die("blocks of %ld samples run over the room for %ld", item->step, L->graph->batch);
         s->var = var_new(p, "block", blocks);
         s->count = e_op(p, OP_IDIV, e_offset(p, e_host(p, HOST_COUNT), item->step - 1),
                         e_int(p, item->step), NULL);

@@ -428,9 +428,6 @@ static int loop_parts(Lower *L, const Frame *f, int k, const LoopSpec *spec, lon
     long span = f->span[k], whole = span / step, rest = span % step;
     bool all_samples = v->batch && is_int(f->value[k], 0) && span == v->hi + 1 && span > 1;
     if (all_samples && k < n->rank) {
-        long room = (span + PAD - 1) / PAD * PAD;
-        if (rest && ((step < PAD && PAD % step) || (whole + 1) * step > room))
-            die("%s: steps of %ld over samples run over the room for them", n->name, step);
         part[0] = (Part){.hi = whole + (rest != 0), .span = step,
                          .dynamic_hi = blocks_of_count(L->pool, step, false)};
         return 1;
@@ -483,6 +480,7 @@ static void lower_part(Lower *L, Frame *f, int depth, const Part *part, PointFn 
     long span = f->span[k];
     int follows = spec->skew ? var_number(f->ns->node, spec->skew) : -1;
     long span_follows = follows >= 0 ? f->span[follows] : 0;
+    Expr *value_follows = follows >= 0 ? f->value[follows] : NULL;
     Expr *i;
     if (part->hi - part->lo == 1 && !part->dynamic_hi && spec->kind != LOOP_PARALLEL) {
         i = e_int(p, part->lo);
@@ -508,7 +506,10 @@ static void lower_part(Lower *L, Frame *f, int depth, const Part *part, PointFn 
     L->out = out;
     f->value[k] = value;
     f->span[k] = span;
-    if (follows >= 0) f->span[follows] = span_follows;
+    if (follows >= 0) {
+        f->span[follows] = span_follows;
+        f->value[follows] = value_follows;
+    }
     f->n_skews = saved.n_skews;
     f->guard_samples = saved.guard_samples;
 }

@@ -252,12 +252,13 @@ void lower_lanes_of_sum(Lower *L, Frame *f, int depth) {
 }
 
 /* After which loop the lanes begin: the last that steps over blocks of lanes, where the order has
- * them outside. */
+ * them outside and no loop around the node has chosen the block already. */
 static int lanes_depth(const Frame *f, int depth) {
     const Node *n = f->ns->node;
     const Level *lanes = lanes_level(n);
     if (!lanes) return -1;
-    if (lanes == &n->levels[0]) return depth;
+    bool chosen = f->span[var_number(n, lanes->var)] <= lanes->count;
+    if (lanes == &n->levels[0] || chosen) return depth;
     for (int i = f->ns->loops.n - 1; i >= depth; i--) {
         const LoopSpec *spec = &f->ns->loops.at[i];
         if (spec->var == lanes->var && spec->kind != LOOP_LANE && spec->step >= lanes->count)

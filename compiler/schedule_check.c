@@ -27,7 +27,8 @@ static bool expand_node(ScheduleCheck *c, const Node *n, char *state) {
         bool through = ns->place == PLACE_INLINE && reads[i]->kind == NODE_COMP;
         if (through && !expand_node(c, reads[i], state)) return false;
     }
-    Expr *from[3] = {n->body, n->guard, n->init};
+    bool never = is_false(n->guard); /* its reads are none */
+    Expr *from[3] = {never ? e_num(c->pool, n->body->type, 0) : n->body, n->guard, n->init};
     for (int i = 0; i < 3; i++)
         if (from[i]) c->part[n->id].at[i] = e_rewrite(c->pool, from[i], put_in, c);
     state[n->id] = 2;

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Install what building netc, training and the tests need, where something is missing. Where all is
-# there it does nothing. Installing is left to apt-get, through sudo where this is not root; on a
-# system without apt-get it says what is needed.
+# Install what building netc, training and the tests need, where something is missing; with ALL set
+# also what only check-all needs. Where all is there it does nothing. Installing is left to apt-get,
+# through sudo where this is not root; on a system without apt-get it says what is needed.
 packages=
 
 need() { # PACKAGE COMMAND...: the package is needed where the command fails
@@ -30,6 +30,7 @@ need zlib1g-dev      header zlib.h
 need libpng-dev      header png.h
 need check           header check.h
 need dataset-fashion-mnist  data_set
+test -z "$ALL" || need clang command -v clang
 test -z "$packages" && exit 0
 
 if ! command -v apt-get > /dev/null; then
