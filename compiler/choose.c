@@ -56,6 +56,12 @@ void materialise(Graph *g) {
     graph_sort(g);
 }
 
+static Stored *updated_by(const Graph *g, const Node *n) {
+    for (int i = 0; i < g->n_updates; i++)
+        if (g->update[i].next == n) return g->update[i].stored;
+    return NULL;
+}
+
 /* --- layouts --- */
 
 enum { WORTH_A_VECTOR = 8 };
@@ -154,12 +160,6 @@ typedef struct Choose {
     int *n_readers;
 } Choose;
 
-static Stored *updated_by(const Graph *g, const Node *n) {
-    for (int i = 0; i < g->n_updates; i++)
-        if (g->update[i].next == n) return g->update[i].stored;
-    return NULL;
-}
-
 static bool is_output(const Graph *g, const Node *n) {
     for (int i = 0; i < g->n_outputs; i++)
         if (g->output[i].node == n) return true;
@@ -209,6 +209,86 @@ static void spread_layout(Choose *c, const Node *n, const Layout *l) {
     if (n->reduce != REDUCE_NONE) return;
     Spread s = {c, n, l};
     e_visit(n->body, spread_read, &s);
+}
+
+/* --- updates in place --- */
+
+typedef struct ReadThrough {
+    const Graph *graph;
+    const Node *of;
+    bool found;
+    Map *seen;
+} ReadThrough;
+
+/* Is it read, be it through what may be computed together with the reader? */
+static void note_through(void *context, Expr *e) {
+    ReadThrough *r = context;
+    if (e->op != OP_READ || r->found) return;
+    const Node *n = e->node;
+    if (n == r->of) {
+        r->found = true;
+    } else if (!map_get(r->seen, n) && n->kind == NODE_COMP && n->reduce == REDUCE_NONE &&
+               !n->batched && !updated_by(r->graph, n)) {
+        map_set(r->seen, n, r);
+        e_visit(n->body, note_through, r);
+    }
+}
+
+static bool reads_through(const Graph *g, const Node *reader, const Node *of) {
+    ReadThrough r = {g, of, false, map_new(g->program->arena)};
+    if (of && reader != of) e_visit(reader->body, note_through, &r);
+    return r.found;
+}
+
+static Node *old_value(const Graph *g, const Stored *s) {
+    for (int i = 0; i < g->nodes.n; i++)
+        if (g->nodes.at[i]->kind == NODE_STORED && g->nodes.at[i]->stored == s)
+            return g->nodes.at[i];
+    return NULL;
+}
+
+/* May update i be next: does it read no update that is to come and is its old value done with? */
+static bool is_next(const Graph *g, const struct Update *u, const bool *taken, int n, int i,
+                    bool old_values_too) {
+    for (int j = 0; j < n; j++) {
+        if (j == i || taken[j]) continue;
+        if (reads_through(g, u[i].next, u[j].next)) return false;
+        if (old_values_too && reads_through(g, u[j].next, old_value(g, u[i].stored)))
+            return false;
+    }
+    return true;
+}
+
+/* An order of updates in which each comes after what reads the old value of its tensor, and after
+ * the updates that it reads; where there is none, an update keeps its value apart until the end. */
+static void order_updates(Graph *g) {
+    Arena *a = g->program->arena;
+    int n = g->n_updates, done = 0;
+    struct Update *u = NEW_ARRAY(a, struct Update, n + 1);
+    bool *taken = NEW_ARRAY(a, bool, n + 1);
+    Map *kept = map_new(a);
+    struct Update *ordered = NEW_ARRAY(a, struct Update, n + 1);
+    memcpy(u, g->update, sizeof *u * (size_t)n);
+    while (done < n) {
+        int pick = -1, apart = -1;
+        for (int i = 0; i < n && pick < 0; i++) {
+            if (taken[i]) continue;
+            if (is_next(g, u, taken, n, i, true)) pick = i;
+            else if (apart < 0 && is_next(g, u, taken, n, i, false)) apart = i;
+        }
+        if (pick < 0 && apart < 0) die("the updates of %s wait for each other", g->name);
+        if (pick < 0 && !map_get(kept, u[apart].stored)) {
+            map_set(kept, u[apart].stored, u);
+            u[apart].next = add_copy(g, u[apart].next, u[apart].stored->ident);
+            g->update[apart].next = u[apart].next;
+            continue;
+        }
+        if (pick < 0) pick = apart;
+        taken[pick] = true;
+        ordered[done++] = u[pick];
+    }
+    memcpy(g->update, ordered, sizeof *ordered * (size_t)n);
+    graph_sort(g);
 }
 
 /* --- copies of operands --- */
@@ -397,6 +477,25 @@ static bool fits_epilogue(Choose *c, const Node *n, const Node *reader) {
            node_component(c->g, reader) == node_component(c->g, n);
 }
 
+static int update_number(const Graph *g, const Node *n) {
+    for (int i = 0; i < g->n_updates; i++)
+        if (g->update[i].next == n) return i;
+    return -1;
+}
+
+/* Is the host computed before everything else that reads n? Updates have an order of their own. */
+static bool is_first_reader(Choose *c, const Node *n, const Node *host) {
+    int at = update_number(c->g, host);
+    for (int i = 0; i < c->n_readers[n->id] && at >= 0; i++) {
+        const Node *r = c->readers[n->id][i];
+        while (schedule_of(c->s, r)->place == PLACE_INLINE && c->n_readers[r->id] == 1)
+            r = c->readers[r->id][0];
+        int other = update_number(c->g, r);
+        if (other < at && r != host) return false;
+    }
+    return true;
+}
+
 /* The kernel in whose epilogue a contraction's first reader is, be it through inline nodes; null
  * where there is none. */
 static NodeSchedule *epilogue_of(Choose *c, Node *n) {
@@ -406,7 +505,8 @@ static NodeSchedule *epilogue_of(Choose *c, Node *n) {
         Node *next = c->readers[r->id][0];
         if (!fits_epilogue(c, n, next) || !reads_only_own_index(r, next)) return NULL;
         NodeSchedule *ns = schedule_of(c->s, next);
-        if (ns->place == PLACE_KERNEL) return ns->attached.n ? NULL : ns;
+        if (ns->place == PLACE_KERNEL)
+            return ns->attached.n || !is_first_reader(c, n, next) ? NULL : ns;
         if (ns->place != PLACE_INLINE) return NULL;
         r = next;
     }
@@ -600,15 +700,14 @@ static Item *add_scan(Choose *c, int component) {
     return scan;
 }
 
-static void add_items(Choose *c, bool updates) {
+static void add_items(Choose *c) {
     Graph *g = c->g;
     Item *scan = NULL;
     int in_scan = 0;
     for (int i = 0; i < g->nodes.n; i++) {
         Node *n = g->nodes.at[i];
         NodeSchedule *ns = schedule_of(c->s, n);
-        if (n->kind != NODE_COMP || ns->place != PLACE_KERNEL) continue;
-        if (updates != (updated_by(g, n) != NULL)) continue;
+        if (n->kind != NODE_COMP || ns->place != PLACE_KERNEL || updated_by(g, n)) continue;
         int component = node_component(g, n);
         if (!component) {
             in_scan = 0;
@@ -619,6 +718,8 @@ static void add_items(Choose *c, bool updates) {
         in_scan = component;
         PUSH(c->arena, scan->items, add_kernel(c, ns));
     }
+    for (int i = 0; i < g->n_updates; i++)
+        PUSH(c->arena, c->s->items, add_kernel(c, schedule_of(c->s, g->update[i].next)));
 }
 
 static bool has_images(const Graph *g) {
@@ -632,6 +733,7 @@ static bool has_images(const Graph *g) {
 Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
     Choose c = {.g = g, .pool = g->program->pool, .arena = g->program->arena, .target = t,
                 .layouts = l, .layout = map_new(g->program->arena), .has_images = has_images(g)};
+    order_updates(g);
     for (int i = 0; i < g->n_updates; i++)
         spread_layout(&c, g->update[i].next, layout_of(&c, g->update[i].next));
     int originals = g->nodes.n;
@@ -660,7 +762,6 @@ Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
         if (ns->node->kind != NODE_COMP || ns->place != PLACE_KERNEL || ns->loops.n) continue;
         choose_loops(g, t, ns, goes_parallel(&c, ns->node));
     }
-    add_items(&c, false);
-    add_items(&c, true);
+    add_items(&c);
     return c.s;
 }

@@ -23,7 +23,9 @@ static bool count_stage(Elab *e, Span at) {
 
 static const char *place_of(Elab *e, const char *name, Span at) {
     if (!at.source) return name;
-    return arena_printf(e->arena, "%s (%s:%d)", name, at.source->name, at.line);
+    const char *slash = strrchr(at.source->name, '/'); /* output does not depend on the folder */
+    const char *file = slash ? slash + 1 : at.source->name;
+    return arena_printf(e->arena, "%s (%s:%d)", name, file, at.line);
 }
 
 /* The element of x at the comprehension's left side, which is made to fit where it is empty. */

@@ -187,7 +187,7 @@ struct Program {
     Graph *init;    /* no inputs; outputs none; updates every stored tensor; step 0 */
     Graph *prepare; /* input `bytes` [n, data shape], T_I32 bytes; output "x" */
     Graph *train;   /* inputs x, label; outputs "loss" (mean over the step's samples, scalar) */
-    Graph *eval;    /* inputs x, label; outputs "loss" [n], "prediction" [n] (I32), "output" [n, ..] */
+    Graph *eval;    /* inputs x, label; outputs "loss" [n], "prediction" [n], "output" [n, ...] */
     Graph *predict; /* input x, batch 1; output "output", "prediction" */
     int n_sites;    /* random draws in the elaborated net */
     struct LayerRow { /* the table that people see: --summary, the generated file's head */
@@ -223,4 +223,6 @@ void graph_print(Text *t, const Graph *g);
 void program_print(Text *t, const Program *p);
 /* Checks every rule of this header; ends the process, naming `pass`, where one is broken. */
 void graph_verify(const Graph *g, const char *pass);
+/* flops.c: the useful operations of a node, for its whole shape and the whole batch. */
+double useful_flops(Pool *p, const Node *n);
 #endif

@@ -148,15 +148,9 @@ static void describe(Lower *L, Text *t, const NodeSchedule *ns) {
     if (ns->node->layer) text_add(t, " of %s", ns->node->layer);
 }
 
-static double useful_flops(const NodeSchedule *ns) {
-    const Node *n = ns->node;
-    double flops = 0;
-    if (n->reduce == REDUCE_SUM && n->body->op == OP_MUL) {
-        flops = 2;
-        for (int i = 0; i < n->rank; i++) flops *= (double)n->shape[i];
-        for (int i = 0; i < n->n_rvars; i++) flops *= (double)(n->rvar[i]->hi + 1);
-    }
-    for (int i = 0; i < ns->attached.n; i++) flops += useful_flops(ns->attached.at[i]);
+static double kernel_flops(Lower *L, const NodeSchedule *ns) {
+    double flops = useful_flops(L->pool, ns->node);
+    for (int i = 0; i < ns->attached.n; i++) flops += kernel_flops(L, ns->attached.at[i]);
     return flops;
 }
 
@@ -166,7 +160,7 @@ static Routine *lower_routine(Lower *L, NodeSchedule *ns) {
     Text t = {.arena = L->arena};
     describe(L, &t, ns);
     r->comment = t.at;
-    r->flops = useful_flops(ns);
+    r->flops = kernel_flops(L, ns);
     for (int i = 0; i < L->shared.n; i++) PUSH(L->arena, r->vars, L->shared.at[i].var);
     L->out = &r->body;
     L->n_locals = 0;

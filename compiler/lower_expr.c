@@ -94,22 +94,39 @@ static Expr *translate_read(Reads *r, Expr *e, Expr **index) {
     return v_load(L->pool, b, layout_offset(L->pool, &b->layout, index), mask, 1);
 }
 
-/* A select by index arithmetic keeps the loads of its arms from happening where they would be
- * outside; one by values does not need to. */
+/* What of a condition is index arithmetic, or null. */
+static Expr *index_part(Lower *L, Expr *cond) {
+    Expr **part, *known = NULL;
+    int n = e_conjuncts(L->arena, cond, &part);
+    for (int i = 0; i < n; i++)
+        if (is_index_only(part[i])) known = e_and(L->pool, known, part[i]);
+    return known;
+}
+
+/* e where `known` holds: index arithmetic, which keeps loads from happening outside. */
+static Expr *translate_where(Reads *r, Expr *e, Expr *known) {
+    if (is_true(known)) return translate(r, e);
+    Reads inner = {r->L, e_and(r->L->pool, r->mask, known), map_new(r->L->arena)};
+    return translate(&inner, e);
+}
+
 static Expr *translate_select(Reads *r, Expr *e) {
     Pool *p = r->L->pool;
-    Expr *c = translate(r, e->arg[0]);
-    if (!is_index_only(e->arg[0]))
-        return e_select(p, c, translate(r, e->arg[1]), translate(r, e->arg[2]));
-    Reads yes = {r->L, e_and(p, r->mask, c), map_new(r->L->arena)};
-    Reads no = {r->L, e_and(p, r->mask, e_op(p, OP_NOT, c, NULL, NULL)), map_new(r->L->arena)};
-    Expr *a = translate(&yes, e->arg[1]), *b = translate(&no, e->arg[2]);
-    return e_select(p, c, a, b);
+    Expr *c = translate(r, e->arg[0]), *not = NULL;
+    if (is_index_only(e->arg[0])) not = e_op(p, OP_NOT, c, NULL, NULL);
+    Expr *a = translate_where(r, e->arg[1], index_part(r->L, e->arg[0]));
+    return e_select(p, c, a, translate_where(r, e->arg[2], not));
+}
+
+static Expr *translate_and(Reads *r, Expr *e) {
+    Expr *b = translate_where(r, e->arg[1], index_part(r->L, e->arg[0]));
+    return e_and(r->L->pool, translate(r, e->arg[0]), b);
 }
 
 static Expr *translate_new(Reads *r, Expr *e) {
     Lower *L = r->L;
     if (e->op == OP_SELECT) return translate_select(r, e);
+    if (e->op == OP_AND) return translate_and(r, e);
     if (e->op == OP_ROUND || (e->op == OP_HOST && e->type == T_U32))
         return v_load(L->pool, e->type == T_U32 ? L->function->words : L->function->scalars,
                       e_int(L->pool, scalar_slot(L, e)), NULL, 1);

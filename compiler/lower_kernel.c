@@ -364,7 +364,8 @@ static Expr *inside_tensor(Lower *L, const Frame *f) {
         Expr *v = f->value[i];
         long lo, hi;
         bool known = e_range(v, &lo, &hi);
-        if (!known || lo < 0) guard = e_and(L->pool, guard, e_op(L->pool, OP_LE, e_int(L->pool, 0), v, NULL));
+        if (!known || lo < 0)
+            guard = e_and(L->pool, guard, e_op(L->pool, OP_LE, e_int(L->pool, 0), v, NULL));
         long room = f->ns->stored ? n->shape[i] : hi + 1;
         if (!known || (hi >= n->shape[i] && room <= hi && !L->lane))
             guard = e_and(L->pool, guard,
@@ -375,9 +376,11 @@ static Expr *inside_tensor(Lower *L, const Frame *f) {
 
 static void store_value(Lower *L, Frame *f, Expr *value) {
     const Node *n = f->ns->node;
-    if (f->local) emit_store(L, f->local, local_offset(L, f->local, f->value, f->base, n->rank), value);
+    if (f->local)
+        emit_store(L, f->local, local_offset(L, f->local, f->value, f->base, n->rank), value);
     Buffer *m = L->memory[n->id];
-    if (m && (f->ns->stored || !f->host)) emit_store(L, m, layout_offset(L->pool, &m->layout, f->value), value);
+    if (m && (f->ns->stored || !f->host))
+        emit_store(L, m, layout_offset(L->pool, &m->layout, f->value), value);
 }
 
 static void elementwise_point(Lower *L, Frame *f) {
@@ -422,7 +425,8 @@ static Expr *blocks_of_count(Pool *p, long step, bool whole) {
 /* Iterations of a loop in steps over a span: whole ones, peeled or not, and a shorter last one. A
  * loop over all samples goes to the count; results may run over it, terms may not. Where terms must
  * be tested the text is short instead of fast: that is the last block of an epoch at most. */
-static int loop_parts(Lower *L, const Frame *f, int k, const LoopSpec *spec, long step, Part *part) {
+static int loop_parts(Lower *L, const Frame *f, int k, const LoopSpec *spec, long step,
+                      Part *part) {
     const Node *n = f->ns->node;
     Var *v = var_at(n, k);
     long span = f->span[k], whole = span / step, rest = span % step;
@@ -454,7 +458,8 @@ static int loop_parts(Lower *L, const Frame *f, int k, const LoopSpec *spec, lon
 
 static void set_skew(Lower *L, Frame *f, const LoopSpec *spec, int k, Expr *sum) {
     int other = var_number(f->ns->node, spec->skew);
-    f->skew[f->n_skews++] = (struct Skew){k, other, e_add(L->pool, f->value[other], sum), f->value[k]};
+    f->skew[f->n_skews++] =
+        (struct Skew){k, other, e_add(L->pool, f->value[other], sum), f->value[k]};
     f->span[other] = 1;
 }
 
@@ -486,7 +491,7 @@ static void lower_part(Lower *L, Frame *f, int depth, const Part *part, PointFn 
         i = e_int(p, part->lo);
     } else {
         Var *v = spec->kind == LOOP_PARALLEL ? task_var(L, spec, part)
-                                             : var_range(p, spec->var->name, part->lo, part->hi - 1);
+                    : var_range(p, spec->var->name, part->lo, part->hi - 1);
         i = e_var(p, v);
         if (spec->kind != LOOP_PARALLEL) {
             open_loop(L, f->guard_samples ? LOOP_FOR : spec->kind, v,
@@ -540,7 +545,7 @@ static long round_up(long x, long to) {
     return (x + to - 1) / to * to;
 }
 
-/* Do vectors from value on end at or after the end of a row that has the extent, within its room? */
+/* Do vectors from value on end where the row does that has the extent, or within its room? */
 static bool ends_row(const Lower *L, const Frame *f, int k, Expr *base, long extent, long room) {
     Expr *from = e_sub(L->pool, f->value[k], base);
     if (!is_const(from)) return false;
@@ -555,11 +560,67 @@ static long room_along(const Layout *l, int axis) {
     return room;
 }
 
+typedef struct Overrun {
+    Lower *L;
+    Var *v;
+    bool safe;
+} Overrun;
+
+static const Buffer *local_read(const Lower *L, const Node *of) {
+    for (int i = L->live.n - 1; i >= 0; i--)
+        if (L->live.at[i]->ns->node == of && L->live.at[i]->local) return L->live.at[i]->local;
+    return NULL;
+}
+
+/* Rows of registers are whole vectors; behind other local buffers there is room for one. */
+static bool local_may_overrun(const Buffer *b, const Expr *read, const Var *v) {
+    for (int i = 0; i < b->layout.n; i++) {
+        const struct Piece *x = &b->layout.piece[i];
+        const Expr *e = read->arg[x->axis];
+        if (x->stride == 1 && x->div == 1 && e->op == OP_VAR && e->var == v) return true;
+    }
+    return false;
+}
+
+static long room_for_read(const Buffer *b, const Node *of, int axis) {
+    bool given = of->kind == NODE_INPUT && of->batched && axis == 0; /* netc.h: more than exist */
+    return given ? round_up(of->shape[0], PAD) : room_along(&b->layout, axis);
+}
+
+/* Is there room for the values that v takes beyond its range: next to what is read, where SLACK is
+ * enough, or along an axis? */
+static void note_overrun(void *context, Expr *e) {
+    Overrun *o = context;
+    if (e->op != OP_READ || !e_uses(e, o->v)) return;
+    Pool *p = o->L->pool;
+    const Buffer *local = local_read(o->L, e->node), *b = o->L->memory[e->node->id];
+    long c, lo, hi, axes = 0, last = round_up(o->v->hi + 1, o->L->width) - 1;
+    Expr *rest;
+    bool room = false;
+    for (int i = 0; i < e->n; i++) axes += e_uses(e->arg[i], o->v);
+    for (int i = 0; i < e->n && !local && b; i++)
+        room |= axes == 1 && e_uses(e->arg[i], o->v) && e_affine(p, e->arg[i], o->v, &c, &rest) &&
+                c >= 0 && e_range(rest, &lo, &hi) && c * last + hi < room_for_read(b, e->node, i);
+    if (local) room = axes == 1 && local_may_overrun(local, e, o->v);
+    else if (b && e_affine(p, layout_offset(p, &b->layout, e->arg), o->v, &c, &rest))
+        room |= c == 0 || c == 1;
+    o->safe &= room;
+}
+
+static bool reads_may_overrun(Lower *L, const Node *n, int k) {
+    Overrun o = {L, n->var[k], true};
+    Expr *part[] = {L->body[n->id], L->guard[n->id], L->init[n->id]};
+    for (int i = 0; i < COUNT_OF(part); i++)
+        if (part[i]) e_visit(part[i], note_overrun, &o);
+    return o.safe;
+}
+
 /* May vectors run over the end of axis k? Only past the last element of all, where rows have room:
  * further in, they would meet elements that belong to others. */
-static bool may_overrun(const Lower *L, const Frame *f, int k) {
+static bool may_overrun(Lower *L, const Frame *f, int k) {
     const Node *n = f->ns->node;
     if (k >= n->rank) return true;
+    if (!reads_may_overrun(L, n, k)) return false;
     Buffer *m = L->memory[n->id];
     if (m && (!f->host || f->ns->stored)) {
         Expr *zero = e_int(L->pool, 0);
@@ -603,7 +664,8 @@ static void lower_lanes(Lower *L, Frame *f, int depth, PointFn *at, void *contex
     if (scalar_tail) {
         Var *v = var_new(p, spec->var->name, rest);
         if (rest > 1) open_loop(L, LOOP_FOR, v, e_int(p, 0), e_int(p, rest));
-        f->value[k] = e_add(p, e_offset(p, value, vectors * width), rest > 1 ? e_var(p, v) : e_int(p, 0));
+        f->value[k] = e_add(p, e_offset(p, value, vectors * width),
+                            rest > 1 ? e_var(p, v) : e_int(p, 0));
         f->span[k] = 1;
         at_depth(L, f, depth + 1, at, context);
         L->out = out;
@@ -676,7 +738,8 @@ void lower_fill_lanes(Lower *L, Frame *f, int depth, PointFn *at, void *context)
 }
 
 bool is_reduction_loop(const Frame *f, const LoopSpec *spec) {
-    return spec->node == f->ns->node && (spec->skew || var_number(f->ns->node, spec->var) >= f->ns->node->rank);
+    const Node *n = f->ns->node;
+    return spec->node == n && (spec->skew || var_number(n, spec->var) >= n->rank);
 }
 
 void lower_loops(Lower *L, Frame *f, int depth, PointFn *at, void *context) {

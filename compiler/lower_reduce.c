@@ -218,7 +218,8 @@ static Expr **values_now(Lower *L, const Frame *f) {
     const Node *n = f->ns->node;
     Expr **base = NEW_ARRAY(L->arena, Expr *, n->rank + 1);
     for (int i = 0; i < n->rank; i++)
-        base[i] = L->lane ? e_subst1(L->pool, f->value[i], L->lane, e_int(L->pool, 0)) : f->value[i];
+        base[i] = L->lane ? e_subst1(L->pool, f->value[i], L->lane, e_int(L->pool, 0))
+                          : f->value[i];
     return base;
 }
 

@@ -16,8 +16,11 @@ static void print_body(Printer *p, const Body *body);
 
 static void print_local(Printer *p, const Buffer *b) {
     const char *name = c_name(p, b, b->name);
-    if (b->memory || b->lanes == 1)
-        c_line(p, "%s %s[%ld] __attribute__((aligned(64)));", c_type(b->type, 1, 4), name, b->size);
+    bool elements = b->memory || b->lanes == 1;
+    long slack = b->memory ? p->function->target->lanes : 0; /* vectors may be read over the end */
+    if (elements)
+        c_line(p, "%s %s[%ld] __attribute__((aligned(64)));", c_type(b->type, 1, 4), name,
+               b->size + slack);
     else c_line(p, "%s %s[%ld];", c_type(b->type, b->lanes, 4), name, b->size / b->lanes);
 }
 
@@ -284,7 +287,8 @@ static void print_head(Printer *p, const Compiled *x) {
         print_shape(&s, r->rank, r->shape);
         text_add(t, " * %-16s %-40s %12s %9ld\n", r->name, r->text, s.n ? s.at : "", r->parameters);
     }
-    text_add(t, " *\n * Compile with -std=gnu11 -O3 -ffp-contract=off -fno-math-errno, no -ffast-math.\n");
+    text_add(t, " *\n * Compile with -std=gnu11 -O3 -ffp-contract=off -fno-math-errno, "
+                "no -ffast-math.\n");
     text_add(t, " */\n");
 }
 

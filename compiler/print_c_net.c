@@ -139,7 +139,8 @@ void c_descriptor(Printer *p, const Compiled *x) {
     c_line(p, ".train_flops = %.17g, .predict_flops = %.17g,",
            flops(x->function[FUNCTION_TRAIN], program->train->batch),
            flops(x->function[FUNCTION_PREDICT], 1));
-    for (int i = 0; i < N_FUNCTIONS; i++) c_line(p, ".%s = %s,", function_names[i], function_names[i]);
+    for (int i = 0; i < N_FUNCTIONS; i++)
+        c_line(p, ".%s = %s,", function_names[i], function_names[i]);
     if (tr->rate) c_line(p, ".rate = rate,");
     p->indent--;
     c_line(p, "};");

@@ -27,9 +27,9 @@
  * apart, so that tests on the variable are decided at compile time. `y+i` (i a reduction variable)
  * loops over the sum, i following from it: reads at y + i are loaded once. A lane loop must be the
  * innermost of its variable; what its vectors do not fill is done element by element, but at the
- * end of rows that have room. Where variables share a name, `i@2` is the second of that name; `@3` is the third of all, outputs first. An attached node is
- * computed for the region that the loops inside its place need; `at z1 store { ... }` also writes
- * it to memory, which readers elsewhere need, and a reduction in several passes.
+ * end of rows that have room. An attached node is computed for the region that the loops inside its
+ * place need; `at z1 store { ... }` also writes it to memory, which readers elsewhere need, and a
+ * reduction in several passes.
  *
  * Layouts: a piece without % takes the rest of its axis; an outermost piece with one is storage
  * that the steps of the loop around use in turn (`0%2 1`: steps 0, 2, 4 ... lie in one place). The

@@ -230,6 +230,57 @@ static void need_whole(void *context, Expr *e) {
                        r->ns->node->name, of->node->name);
 }
 
+/* --- threads --- */
+
+typedef struct TaskAxis {
+    ScheduleCheck *c;
+    const Node *of, *reader;
+    int from; /* the reader's axis along which its tasks go */
+    int axis; /* of `of`: -2 not known yet, -1 none */
+} TaskAxis;
+
+static void follow_task(void *context, Expr *e) {
+    TaskAxis *t = context;
+    if (e->op != OP_READ || e->node != t->of || t->axis == -1) return;
+    int axis = -1;
+    for (int i = 0; i < e->n && t->from >= 0; i++)
+        if (e->arg[i]->op == OP_VAR && e->arg[i]->var == t->reader->var[t->from]) axis = i;
+    t->axis = t->axis == -2 || t->axis == axis ? axis : -1;
+}
+
+/* The axis of a node along which tasks go that share the root's axis; -1 where they overlap. */
+static int task_axis(ScheduleCheck *c, const NodeSchedule *ns, int root_axis) {
+    if (!ns->host) return root_axis;
+    TaskAxis t = {c, ns->node, NULL, -1, -2};
+    for (int i = 0; i < c->g->nodes.n; i++) {
+        const NodeSchedule *reader = c->s->of[i];
+        if (c->where[i].root != c->where[ns->node->id].root || reader == ns) continue;
+        if (!is_visible(ns, reader, false)) continue;
+        t.reader = reader->node;
+        t.from = task_axis(c, reader, root_axis);
+        visit_reads(c, reader, &t, follow_task);
+    }
+    return t.axis == -2 ? task_axis(c, ns->host, root_axis) : t.axis;
+}
+
+/* Tasks must not store to the same elements of an attached node, be it the same values. */
+static void check_tasks(ScheduleCheck *c, const NodeSchedule *ns) {
+    const struct Where *at = &c->where[ns->node->id];
+    const Node *root = at->root->node;
+    int axis = -1;
+    bool parallel = false;
+    for (int i = 0; i < at->loops.n; i++) parallel |= at->loops.at[i]->parallel;
+    if (parallel && root->batched) axis = 0;
+    if (at->root->loops.n && at->root->loops.at[0].kind == LOOP_PARALLEL) {
+        const NodeSchedule *child = ns->host ? child_towards(at->root, ns) : ns;
+        parallel = true;
+        for (int i = 0; i < root->rank && child->depth > 0; i++)
+            if (root->var[i] == at->root->loops.at[0].var) axis = i;
+    }
+    if (parallel && ns->host && ns->stored && task_axis(c, ns, axis) < 0)
+        schedule_fault(c, ns, -1, "threads would store to the same elements of %s", ns->node->name);
+}
+
 /* --- stored tensors --- */
 
 typedef struct Old {
@@ -262,8 +313,9 @@ static void note_own(void *context, Expr *e) {
     if (e->op == OP_READ && e->node == o->of) o->own &= schedule_is_own_index(o->reader, e);
 }
 
-/* Does each element of an attached node serve one point of the kernel, and is it computed once? */
-static bool is_pointwise(ScheduleCheck *c, const NodeSchedule *ns) {
+/* Does each element of an attached node serve one point of the kernel, and is it computed once (in
+ * each of the passes of a sum that loops around it split)? */
+static bool is_pointwise(ScheduleCheck *c, const NodeSchedule *ns, bool passes) {
     for (; ns->host; ns = ns->host) {
         for (int i = 0; i < c->g->nodes.n; i++) {
             if (c->where[i].root != c->where[ns->node->id].root) continue;
@@ -272,10 +324,21 @@ static bool is_pointwise(ScheduleCheck *c, const NodeSchedule *ns) {
             if (!o.own) return false;
         }
         if (ns->depth > reduction_depth(ns->host)) return false;
-        for (int i = 0; i < ns->depth; i++)
+        for (int i = 0; i < ns->depth && !passes; i++)
             if (ns->host->loops.at[i].node != ns->host->node) return false;
     }
     return true;
+}
+
+/* A sum in several passes goes on from memory, each element once a pass. */
+static void check_passes(ScheduleCheck *c, const NodeSchedule *ns) {
+    for (int i = 0; i < ns->loops.n; i++) {
+        const LoopSpec *x = &ns->loops.at[i];
+        if (x->node == ns->node || x->step > x->var->hi) continue;
+        if (!is_pointwise(c, c->s->of[x->node->id], true))
+            schedule_fault(c, ns, i, "%s is summed in several passes: its readers must read it "
+                                     "element by element", x->node->name);
+    }
 }
 
 static bool has_common_loop(const struct Where *a, const struct Where *b) {
@@ -288,15 +351,15 @@ static void check_old_reads(ScheduleCheck *c, const struct Old *of, const NodeSc
     Old u = old_reads(c, of, reader);
     if (!u.any) return;
     if (reader == of->next) {
-        if (!u.own || !is_pointwise(c, reader))
+        if (!u.own || !is_pointwise(c, reader, false))
             schedule_fault(c, reader, -1, "%s overwrites elements of %s that it still needs", name,
                            of->stored->name);
         return;
     }
     bool before = a->order < b->order && !has_common_loop(a, b);
     if (a->root == b->root)
-        before = u.own && is_visible(reader, of->next, false) && is_pointwise(c, reader) &&
-                 is_pointwise(c, of->next);
+        before = u.own && is_visible(reader, of->next, false) && is_pointwise(c, reader, false) &&
+                 is_pointwise(c, of->next, false);
     if (!before)
         schedule_fault(c, reader, -1, "%s reads the old %s, which %s may have overwritten", name,
                        of->stored->name, next);
@@ -326,6 +389,8 @@ void schedule_check_flow(ScheduleCheck *c) {
             if (e) e_visit(e, check_read, &r);
         }
         if (c->good) visit_reads(c, ns, &r, need_whole);
+        if (c->good) check_tasks(c, ns);
+        if (c->good) check_passes(c, ns);
     }
     for (int i = 0; i < c->g->n_outputs; i++) {
         const NodeSchedule *ns = c->s->of[c->g->output[i].node->id];

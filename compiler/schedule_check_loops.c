@@ -3,8 +3,8 @@
  *
  * The order of the loops over outputs is free, for each output sees its terms in the same order
  * whatever they are. Loops over reduction variables, those outside the node included, must
- * enumerate the levels of graph.h. Within sixteen lanes the terms of each lane must be in order; lanes among
- * each other need not.
+ * enumerate the levels of graph.h. Within sixteen lanes the terms of each lane must be in order;
+ * lanes among each other need not.
  */
 #include "schedule_text.h"
 

@@ -1,38 +1,12 @@
 /* schedule_print.c: a schedule as text (schedule.h). What the text leaves out has one meaning only,
  * so that reading it back gives the same schedule. */
 #include "schedule_text.h"
-#include <ctype.h>
 #include <string.h>
 
 typedef struct Print {
     Text *t;
     const Schedule *s;
 } Print;
-
-/* --- names --- */
-
-static bool is_plain(const char *name) {
-    if (!name || !(isalpha((unsigned char)*name) || *name == '_')) return false;
-    for (const char *c = name; *c; c++)
-        if (!isalnum((unsigned char)*c) && *c != '_') return false;
-    return true;
-}
-
-/* i, or i@2 for the second variable of that name; @3 for the third variable of any name. */
-static void print_var(Text *t, const Node *n, const Var *v) {
-    int same = 0, nth = 0, number = 0;
-    for (int i = 0; i < n->rank + n->n_rvars; i++) {
-        const Var *w = schedule_var(n, i);
-        if (w == v) number = i + 1;
-        if (!is_plain(v->name) || strcmp(w->name, v->name)) continue;
-        same++;
-        if (w == v) nth = same;
-    }
-    if (!number) die("%s is no variable of %s", v->name, n->name);
-    if (!same) text_add(t, "@%d", number);
-    else if (same > 1) text_add(t, "%s@%d", v->name, nth);
-    else text_add(t, "%s", v->name);
-}
 
 /* --- layouts --- */
 
@@ -147,11 +121,8 @@ static void print_loop(const Print *p, const NodeSchedule *ns, const LoopSpec *x
     Text *t = p->t;
     text_add(t, "%*s%s ", indent, "", loop_kind_names[x->kind]);
     if (x->node != ns->node) text_add(t, "%s.", x->node->name);
-    print_var(t, x->node, x->var);
-    if (x->skew) {
-        text_add(t, "+");
-        print_var(t, x->node, x->skew);
-    }
+    text_add(t, "%s", x->var->name);
+    if (x->skew) text_add(t, "+%s", x->skew->name);
     if (x->kind != LOOP_LANE && x->step != 1) text_add(t, " %ld", x->step);
     text_add(t, "%s\n", x->peel ? " peel" : "");
 }

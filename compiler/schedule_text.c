@@ -10,35 +10,14 @@
 
 enum { DEEPEST = 32 };
 
-/* The nth variable of that name (0: which must be the only one); the nth of all without one. */
-static Var *find_var(const Node *n, const char *name, long nth, int *found) {
-    Var *v = NULL;
-    *found = 0;
-    for (int i = 0; i < n->rank + n->n_rvars; i++) {
-        Var *w = schedule_var(n, i);
-        if (name && (!w->name || strcmp(w->name, name))) continue;
-        if (++*found == nth || !nth) v = w;
-    }
-    return v;
-}
-
-static Var *var_named(ScheduleParse *p, const Node *n, const char *name, long nth, Span at) {
-    int found;
-    Var *v = find_var(n, name, nth, &found);
-    if (v && (nth || found == 1)) return v;
-    if (v) {
-        diag_error(p->diags, at, "%s has %d variables `%s`: say `%s@1` or `%s@2`", n->name, found,
-                   name, name, name);
-        return v;
-    }
+static Var *var_named(ScheduleParse *p, const Node *n, const char *name, Span at) {
     Names names = {0};
-    for (int i = 0; i < n->rank + n->n_rvars; i++)
-        if (schedule_var(n, i)->name) PUSH(p->arena, names, schedule_var(n, i)->name);
-    if (!name || found)
-        diag_error(p->diags, at, "%s has only %d variables%s%s", n->name, found,
-                   name ? " " : "", name ? name : "");
-    else diag_error(p->diags, at, "%s has no variable `%s`%s", n->name, name,
-                    sp_hint(p, name, &names));
+    for (int i = 0; i < n->rank + n->n_rvars; i++) {
+        Var *v = schedule_var(n, i);
+        if (!strcmp(v->name, name)) return v;
+        PUSH(p->arena, names, v->name);
+    }
+    diag_error(p->diags, at, "%s has no variable `%s`%s", n->name, name, sp_hint(p, name, &names));
     return NULL;
 }
 
@@ -68,42 +47,29 @@ static void mark_loop(ScheduleParse *p, const NodeSchedule *ns, Span at) {
         if (p->marks.at[i]->ns == ns) PUSH(p->arena, p->marks.at[i]->loops, at);
 }
 
-/* [NODE.] [NAME] [@ NUMBER] */
-static bool parse_var_name(ScheduleParse *p, const char **node, const char **name, long *nth) {
-    *name = sp_now(p)->kind == TOKEN_NAME ? sp_next(p)->text : NULL;
-    *nth = 0;
-    const char *dot = *name && node ? strrchr(*name, '.') : NULL;
-    if (dot) {
-        *node = arena_strndup(p->arena, *name, (size_t)(dot - *name));
-        *name = dot + 1;
-    } else if (*name && node && sp_accept(p, ".")) {
-        *node = *name;
-        *name = NULL;
-    }
-    if (sp_accept(p, "@")) return sp_number(p, "which one", nth);
-    return *name || sp_expected(p, "a variable");
-}
-
 /* [NODE.]VAR[+VAR] [STEP] [peel] */
 static bool parse_loop(ScheduleParse *p, NodeSchedule *ns, LoopKind kind) {
-    Span at = sp_now(p)->span;
+    const Token *name, *skew = NULL;
+    if (!sp_name(p, "a variable", &name)) return false;
+    if (sp_accept(p, "+") && !sp_name(p, "a variable", &skew)) return false;
     LoopSpec x = {.kind = kind, .node = ns->node, .step = 1};
-    const char *name, *skew = NULL, *of = NULL;
-    long nth, skew_nth = 0;
-    if (!parse_var_name(p, &of, &name, &nth)) return false;
-    bool plus = sp_accept(p, "+");
-    if (plus && !parse_var_name(p, NULL, &skew, &skew_nth)) return false;
     if (sp_now(p)->kind == TOKEN_NUMBER && !sp_number(p, "a step", &x.step)) return false;
     x.peel = sp_accept(p, "peel");
-    if (of) x.node = sp_node(p, &(Token){.text = of, .span = at}, true);
+    const char *var = name->text, *dot = strrchr(var, '.');
+    if (dot) {
+        const char *of = arena_strndup(p->arena, var, (size_t)(dot - var));
+        x.node = sp_node(p, &(Token){.text = of, .span = name->span}, true);
+        var = dot + 1;
+    }
     if (!x.node) return true;
-    x.var = var_named(p, x.node, name, nth, at);
-    if (plus) x.skew = var_named(p, x.node, skew, skew_nth, at);
+    x.var = var_named(p, x.node, var, name->span);
+    if (skew) x.skew = var_named(p, x.node, skew->text, skew->span);
     if (kind == LOOP_LANE && x.step != 1)
-        diag_error(p->diags, at, "a lane loop has no step: it is as wide as the target's vectors");
-    if (!x.var || (plus && !x.skew)) return true;
+        diag_error(p->diags, name->span,
+                   "a lane loop has no step: it is as wide as the target's vectors");
+    if (!x.var || (skew && !x.skew)) return true;
     PUSH(p->arena, ns->loops, x);
-    mark_loop(p, ns, at);
+    mark_loop(p, ns, name->span);
     return true;
 }
 
@@ -261,8 +227,9 @@ static Schedule *finish_function(ScheduleParse *p) {
 
 static void end_function(ScheduleParse *p, Schedule **by_function, int before) {
     if (!p->graph || diags_errors(p->diags) > before) return;
-    for (int i = 0; i < FUNCTIONS; i++)
-        if (graph_number(p->program, i) == p->graph) by_function[i] = finish_function(p);
+    Schedule *s = finish_function(p);
+    for (int i = 0; i < FUNCTIONS && diags_errors(p->diags) == before; i++)
+        if (graph_number(p->program, i) == p->graph) by_function[i] = s;
 }
 
 static bool begin_function(ScheduleParse *p, bool *begun) {

@@ -40,7 +40,7 @@ static bool add_token(ScheduleParse *p, const char *s, size_t n, Span span, bool
             diag_error(p->diags, span, "`%s` is no number that a size can be", t.text);
     } else {
         t.kind = is_name_part(*s) ? TOKEN_NAME : TOKEN_SIGN;
-        if (t.kind == TOKEN_SIGN && !strchr("{}/%:+=@.", *s)) {
+        if (t.kind == TOKEN_SIGN && !strchr("{}/%:+=", *s)) {
             bool printable = isprint((unsigned char)*s) || ((unsigned char)*s & 0x80);
             diag_error(p->diags, span, printable ? "no schedule has a `%s`" : "a stray character",
                        t.text);

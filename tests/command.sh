@@ -42,7 +42,7 @@ says 1 'none.schedule' --schedule="$dir/none.schedule" $spec -o "$dir"
 # A mistake in a spec: told, and nothing written.
 sed 's/relu/rleu/' $spec > "$dir/wrong.net"
 mkdir "$dir/out"
-says 1 'wrong.net:[0-9]*:[0-9]*: error: .*`rleu`.*did you mean `relu`' "$dir/wrong.net" -o "$dir/out"
+says 1 'wrong.net:[0-9]*:[0-9]*: error: .*rleu.*did you mean `relu`' "$dir/wrong.net" -o "$dir/out"
 says 1 'rleu' --check "$dir/wrong.net"
 rmdir "$dir/out"
 verdict "a spec with mistakes leaves no file" $?

@@ -109,8 +109,8 @@ static inline void lowered_print(Text *t, const Lowered *c) {
         if (b->kind == BUFFER_CALL) text_add(t, "    %s *%s;\n", lowered_type(b), b->name);
     }
     text_add(t, "} %s_call;\n#define netc_call %s_call\n#define netc_task %s_task\n"
-                "typedef struct netc_task {\n    const netc_call *call;\n    long at[8];\n} netc_task;\n",
-             c->name, c->name, c->name);
+                "typedef struct netc_task {\n    const netc_call *call;\n    long at[8];\n"
+                "} netc_task;\n", c->name, c->name, c->name);
     print_c_function(t, f);
     text_add(t, "#undef netc_call\n#undef netc_task\nvoid %s_run(void *state, void *arena, "
                 "netc_pool *pool, int count, uint64_t seed, void **at) {\n"
@@ -123,8 +123,8 @@ static inline void lowered_print(Text *t, const Lowered *c) {
     text_add(t, "    %s(&call);\n}\n", c->name);
 }
 
-/* Compiles the cases for one target to `path` (without .c or .so) and loads them; null: failed. Tasks
- * run in the order that a pool might take them in, which is any. */
+/* Compiles the cases for one target to `path` (without .c or .so) and loads them; null: failed.
+ * Tasks run in the order that a pool might take them in, which is any. */
 static inline void *lowered_compile(const char *path, const Target *target, Lowered *const *cases,
                                     int n) {
     Arena *a = arena_new();
@@ -138,8 +138,8 @@ static inline void *lowered_compile(const char *path, const Target *target, Lowe
     bool good = f && fwrite(t.at, 1, t.n, f) == t.n;
     if (f) good &= fclose(f) == 0;
     const char *cc = getenv("CC");
-    char *command = arena_printf(a, "%s -std=gnu11 -O1 -w -ffp-contract=off -fno-math-errno %s -fPIC "
-                                    "-shared -Wl,-Bsymbolic -Iruntime %s.c -o %s.so",
+    char *command = arena_printf(a, "%s -std=gnu11 -O1 -w -ffp-contract=off -fno-math-errno %s "
+                                    "-fPIC -shared -Wl,-Bsymbolic -Iruntime %s.c -o %s.so",
                                  cc ? cc : "gcc", target->flags, path, path);
     good = good && system(command) == 0;
     void *so = good ? dlopen(arena_printf(a, "%s.so", path), RTLD_NOW | RTLD_LOCAL) : NULL;
@@ -237,7 +237,8 @@ static inline bool lowered_output(const Lowered *c, const Expected *e, int outpu
     return false;
 }
 
-static inline bool lowered_state(const Lowered *c, const Expected *e, const char *state, Text *why) {
+static inline bool lowered_state(const Lowered *c, const Expected *e, const char *state,
+                                 Text *why) {
     const Program *p = c->graph->program;
     for (int i = 0; i < p->stored.n; i++) {
         const Stored *s = p->stored.at[i];

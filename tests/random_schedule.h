@@ -329,7 +329,8 @@ static inline Draft *rs_snapshot(Drafting *d) {
         copy[i] = d->of[i];
         copy[i].loops.at = NULL;
         copy[i].loops.n = copy[i].loops.cap = 0;
-        for (int k = 0; k < d->of[i].loops.n; k++) PUSH(d->arena, copy[i].loops, d->of[i].loops.at[k]);
+        for (int k = 0; k < d->of[i].loops.n; k++)
+            PUSH(d->arena, copy[i].loops, d->of[i].loops.at[k]);
     }
     return copy;
 }

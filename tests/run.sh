@@ -52,11 +52,12 @@ printf '%s\n' "$@" | xargs -n 1 -P 2 sh "$0" --one
 cat "$B"/tests/*.result > "$B/tests/results"
 for suite in $(awk '$3 { print $1 }' "$B/tests/results"); do
     printf '\n--- %s (%s)\n' "$suite" "$B/tests/$suite.log"
-    tail -n 60 "$B/tests/$suite.log"
+    tail -n +41 "$B/tests/$suite.log" | head -n -40 | grep -a -E '^failed|:[FE]:'
+    { head -n 40 && tail -n 40; } < "$B/tests/$suite.log"
 done
 if grep -q "^$unbuilt" "$B"/tests/*.log; then
     printf '\n--- building (%s)\n' "$B/tests/build.log"
-    grep -A 3 -E ' error: |undefined reference|No rule to make' "$B/tests/build.log" | head -n 40
+    grep -s -A 3 -E ' error: |undefined reference|No rule to make' "$B/tests/build.log" | head -n 40
 fi
 awk '{ good += $2; bad += $3 } END { printf "%d passed, %d failed\n", good, bad; exit bad > 0 }' \
     "$B/tests/results" > "$B/tests/summary"

@@ -65,7 +65,8 @@ static Graph *usual_net(Random *r) {
     }
     for (int i = 0, n = G->nodes.n; i < n; i++) {
         Node *x = G->nodes.at[i];
-        if (x->kind == NODE_STORED || (x->kind == NODE_INPUT && x->type == T_F32)) numeric_ask(G, x);
+        bool wanted = x->kind == NODE_STORED || (x->kind == NODE_INPUT && x->type == T_F32);
+        if (wanted) numeric_ask(G, x);
     }
     graph_sort(G);
     return G;
@@ -75,7 +76,8 @@ static Graph *random_net(Random *r, uint64_t seed) {
     Graph *g;
     if (random_int(r, 0, 3)) {
         long wide = random_int(r, 1, 6);
-        g = random_wide_graph(arena_new(), seed, (int)random_int(r, 1, 6), random_flag(r), wide)->train;
+        int nodes = (int)random_int(r, 1, 6);
+        g = random_wide_graph(arena_new(), seed, nodes, random_flag(r), wide)->train;
     } else {
         g = usual_net(r);
     }
@@ -151,7 +153,9 @@ static Lowered *make_case(uint64_t seed, const Target *target, const char *name)
                                      target->name, chosen ? ", chosen" : "", graph.at, text);
     g->name = c->name;
     c->function = lower(s, l);
+    loop_verify(c->function, "lower");
     plan(c->function);
+    loop_verify(c->function, "plan");
     current = "";
     return c;
 }
