@@ -3,7 +3,8 @@
  *
  *     make run SPEC=mlp_tuned                  writes generated/mlp_tuned.[ch] and the weights
  *     gcc -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -Wno-psabi -march=native -Iruntime \
- *         -Igenerated examples/classify.c generated/mlp_tuned.c build/libnetc.a -lpng -lz -lpthread \
+ *         -Igenerated examples/classify.c generated/mlp_tuned.c build/libnetc.a -lpng -lz \
+ *         -lpthread \
  *         -o build/classify
  *     build/classify build/mlp_tuned.safetensors picture.png
  */

@@ -15,7 +15,8 @@ for schedule in tests/schedules/*.sched; do
                 $(sed -n '1s/.*(\(-[^)]*\)).*/\1/p' "$dir/$how/$name.c") -Iruntime \
                 -DNETC_NET="$name" "$dir/$how/$name.c" runtime/main.c "$B/libnetc.a" \
                 -lpng -lz -lpthread -o "$dir/$how/$name" &&
-            "$dir/$how/$name" train --steps 7 --limit 150 --save "$dir/$how.safetensors" > "$dir/log"
+            "$dir/$how/$name" train --steps 7 --limit 150 --save "$dir/$how.safetensors" \
+                > "$dir/log"
     done
     if cmp "$dir/chosen.safetensors" "$dir/given.safetensors"; then
         good=$((good + 1))
