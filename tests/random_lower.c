@@ -1,4 +1,4 @@
-/* unit_lower.c: random graphs, through random legal schedules, lowered, planned, printed as C,
+/* random_lower.c (no suite of make check yet: some random schedules are refused by the loop verifier): random graphs, through random legal schedules, lowered, planned, printed as C,
  * compiled and run, give the interpreter's bits; for every target that this machine can run. The
  * schedules go through their text on the way.
  *
