@@ -95,11 +95,11 @@ static Expr *translate_read(Reads *r, Expr *e, Expr **index) {
 }
 
 /* What of a condition is index arithmetic, or null. */
-static Expr *index_part(Lower *L, Expr *cond) {
+static Expr *index_part(Reads *r, Expr *cond) {
     Expr **part, *known = NULL;
-    int n = e_conjuncts(L->arena, cond, &part);
+    int n = e_conjuncts(r->L->arena, cond, &part);
     for (int i = 0; i < n; i++)
-        if (is_index_only(part[i])) known = e_and(L->pool, known, part[i]);
+        if (is_index_only(part[i])) known = e_and(r->L->pool, known, translate(r, part[i]));
     return known;
 }
 
@@ -114,12 +114,12 @@ static Expr *translate_select(Reads *r, Expr *e) {
     Pool *p = r->L->pool;
     Expr *c = translate(r, e->arg[0]), *not = NULL;
     if (is_index_only(e->arg[0])) not = e_op(p, OP_NOT, c, NULL, NULL);
-    Expr *a = translate_where(r, e->arg[1], index_part(r->L, e->arg[0]));
+    Expr *a = translate_where(r, e->arg[1], index_part(r, e->arg[0]));
     return e_select(p, c, a, translate_where(r, e->arg[2], not));
 }
 
 static Expr *translate_and(Reads *r, Expr *e) {
-    Expr *b = translate_where(r, e->arg[1], index_part(r->L, e->arg[0]));
+    Expr *b = translate_where(r, e->arg[1], index_part(r, e->arg[0]));
     return e_and(r->L->pool, translate(r, e->arg[0]), b);
 }
 

@@ -1,4 +1,4 @@
-/* random_lower.c (no suite of make check yet: some random schedules are refused by the loop verifier): random graphs, through random legal schedules, lowered, planned, printed as C,
+/* random_lower.c (no suite yet: the verifier refuses some schedules): random graphs, through random legal
  * compiled and run, give the interpreter's bits; for every target that this machine can run. The
  * schedules go through their text on the way.
  *
