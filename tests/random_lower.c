@@ -1,5 +1,5 @@
-/* random_lower.c (no suite yet: the verifier refuses some schedules): random graphs, through random legal
- * compiled and run, give the interpreter's bits; for every target that this machine can run. The
+/* random_lower.c (no suite yet: the verifier refuses some schedules): random graphs, through
+ * random legal schedules, compiled and run, give the interpreter's bits, for every target. The
  * schedules go through their text on the way.
  *
  * NETC_TEST_ROUNDS: how many times (1), NETC_TEST_SEED: where to begin.
