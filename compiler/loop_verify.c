@@ -220,19 +220,25 @@ static void check_whole(Check *c, const Buffer *b, Expr *offset, int lanes) {
         broken(c, "%s is registers, but accessed in part, at %s", b->name, written(c, offset));
 }
 
-static void check_access(Check *c, const Buffer *b, Expr *offset, int lanes, bool store) {
+static void check_write(Check *c, const Buffer *b, Expr *offset, int lanes) {
     if (b->kind != BUFFER_LOCAL) return;
     check_whole(c, b, offset, lanes);
     Local *x = local_of(c, b);
     long lo, hi;
-    if (!e_range(one_lane(c, offset), &lo, &hi)) return;
-    if (store) {
-        x->lo = x->written && x->lo < lo ? x->lo : lo;
-        x->hi = x->written && x->hi > hi + lanes - 1 ? x->hi : hi + lanes - 1;
-        x->written = true;
-    } else if (!x->written || lo < x->lo || hi > x->hi) {
+    if (!e_range(one_lane(c, offset), &lo, &hi)) broken(c, "%s is written anywhere", b->name);
+    x->lo = x->written && x->lo < lo ? x->lo : lo;
+    x->hi = x->written && x->hi > hi + lanes - 1 ? x->hi : hi + lanes - 1;
+    x->written = true;
+}
+
+/* Of a vector the first element counts: its others may be beyond what there is. */
+static void check_written(Check *c, const Buffer *b, Expr *offset, int lanes) {
+    if (b->kind != BUFFER_LOCAL) return;
+    check_whole(c, b, offset, lanes);
+    const Local *x = local_of(c, b);
+    Expr *at = e_offset(c->pool, one_lane(c, offset), -x->lo);
+    if (!x->written || !is_inside(c, c->known, at, x->hi - x->lo + 1))
         broken(c, "%s[%s] is read before it is written", b->name, written(c, offset));
-    }
 }
 
 static void check_load(void *context, Expr *e) {
@@ -240,7 +246,7 @@ static void check_load(void *context, Expr *e) {
     if (e->op != OP_LOAD) return;
     check_buffer(c, e->buffer, false);
     check_bounds(c, e->buffer, e->arg[0], e->lanes, e->n > 1 ? e->arg[1] : NULL, false);
-    check_access(c, e->buffer, e->arg[0], e->lanes, false);
+    check_written(c, e->buffer, e->arg[0], e->lanes);
 }
 
 static void note_var(void *context, Expr *e) {
@@ -304,7 +310,7 @@ static void check_store(Check *c, const Stmt *s) {
         broken(c, "the mask of a store to %s", b->name);
     check_buffer(c, b, true);
     check_bounds(c, b, s->offset, s->value->lanes, s->cond, true);
-    check_access(c, b, s->offset, s->value->lanes, true);
+    check_write(c, b, s->offset, s->value->lanes);
     Expr *at = one_lane(c, s->offset);
     if (!c->tasks || b->kind == BUFFER_LOCAL) return;
     if (depends_on_data(c, at)) broken(c, "a task stores to %s where data say", b->name);

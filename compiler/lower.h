@@ -75,6 +75,8 @@ Expr *local_offset(Lower *L, const Buffer *b, Expr *const *index, Expr *const *b
 
 /* lower_kernel.c */
 void lower_kernel(Lower *L, NodeSchedule *ns);
+/* The condition that a point of an attached node is in its tensor; null: it is. */
+Expr *lower_inside(Lower *L, const Frame *f);
 
 /* lower_reduce.c */
 void lower_reduction(Lower *L, Frame *f, int depth);

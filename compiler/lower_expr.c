@@ -29,7 +29,9 @@ static Expr *inline_read(void *context, Expr *e) {
 
 void lower_inline(Lower *L, const Node *n) {
     if (L->body[n->id]) return;
-    L->body[n->id] = e_rewrite(L->pool, n->body, inline_read, L);
+    bool never = is_false(n->guard); /* what it reads may not even exist */
+    L->body[n->id] = never ? e_num(L->pool, n->body->type, 0)
+                           : e_rewrite(L->pool, n->body, inline_read, L);
     if (n->guard) L->guard[n->id] = e_rewrite(L->pool, n->guard, inline_read, L);
     if (n->init) L->init[n->id] = e_rewrite(L->pool, n->init, inline_read, L);
 }

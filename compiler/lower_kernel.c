@@ -208,6 +208,10 @@ static Expr **env_of(Regions *r, NodeSchedule *ns) {
     if (ns == r->host->ns) {
         for (int i = 0; i < n_vars(n); i++)
             env[i] = e_add(L->pool, r->host->value[i], fresh_var(r, r->host->span[i]));
+        for (int i = 0; i < r->host->n_skews; i++) {
+            const struct Skew *x = &r->host->skew[i];
+            env[x->follows] = e_sub(L->pool, x->sum, e_sub(L->pool, env[x->var], x->from));
+        }
         return env;
     }
     Expr *lo[MAX_RANK];
@@ -354,22 +358,20 @@ static Type value_type(const Node *n) {
     return n->type;
 }
 
-/* What keeps a point of an attached node from lying outside its tensor. */
-static Expr *inside_tensor(Lower *L, const Frame *f) {
+/* What keeps a point of an attached node from lying outside its tensor, where the region does: what
+ * readers need under a guard, and only for memory of its own. */
+Expr *lower_inside(Lower *L, const Frame *f) {
     const Node *n = f->ns->node;
+    Pool *p = L->pool;
     Expr *guard = NULL;
-    for (int i = 0; i < n->rank; i++) {
+    for (int i = 0; i < n->rank && f->host; i++) {
         if (n->var[i]->batch) continue;
-        if (!f->host) continue;
-        Expr *v = f->value[i];
         long lo, hi;
-        bool known = e_range(v, &lo, &hi);
-        if (!known || lo < 0)
-            guard = e_and(L->pool, guard, e_op(L->pool, OP_LE, e_int(L->pool, 0), v, NULL));
-        long room = f->ns->stored ? n->shape[i] : hi + 1;
-        if (!known || (hi >= n->shape[i] && room <= hi && !L->lane))
-            guard = e_and(L->pool, guard,
-                          e_op(L->pool, OP_LT, v, e_int(L->pool, n->shape[i]), NULL));
+        bool known = e_range(f->base[i], &lo, &hi);
+        Expr *low = e_op(p, OP_LE, e_int(p, 0), f->value[i], NULL);
+        Expr *high = e_op(p, OP_LT, f->value[i], e_int(p, n->shape[i]), NULL);
+        if (!known || lo < 0) guard = e_and(p, guard, low);
+        if (!known || hi + f->extent[i] > n->shape[i]) guard = e_and(p, guard, high);
     }
     return guard;
 }
@@ -386,7 +388,7 @@ static void store_value(Lower *L, Frame *f, Expr *value) {
 static void elementwise_point(Lower *L, Frame *f) {
     const Node *n = f->ns->node;
     Pool *p = L->pool;
-    Expr *inside = inside_tensor(L, f);
+    Expr *inside = lower_inside(L, f);
     Expr *guard = L->guard[n->id] ? lower_expr(L, f, L->guard[n->id], inside) : NULL;
     Expr *value = lower_expr(L, f, L->body[n->id], e_and(p, inside, guard));
     if (!is_true(guard)) {
@@ -440,7 +442,8 @@ static int loop_parts(Lower *L, const Frame *f, int k, const LoopSpec *spec, lon
         Expr *end = blocks_of_count(L->pool, step, true);
         part[0] = (Part){.hi = whole, .span = step, .dynamic_hi = end};
         if (step == 1) return 1;
-        part[1] = (Part){.hi = whole + 1, .span = step, .dynamic_lo = end, .guard_samples = true,
+        long hi = whole + (rest != 0);
+        part[1] = (Part){.hi = hi, .span = step, .dynamic_lo = end, .guard_samples = true,
                          .dynamic_hi = blocks_of_count(L->pool, step, false)};
         return 2;
     }

@@ -52,11 +52,12 @@ static Expr *both(Lower *L, Expr *guard, Op op, Expr *a, Expr *b) {
     return e_and(L->pool, guard, e_op(L->pool, op, a, b, NULL));
 }
 
-/* What must hold for a term to be there: the node's guard, and that the loops did not run over. */
+/* What must hold for a term to be there: the node's guard, and that regions and loops did not run
+ * over. */
 static Expr *term_guard(Lower *L, Frame *f) {
     const Node *n = f->ns->node;
     Pool *p = L->pool;
-    Expr *guard = NULL;
+    Expr *guard = lower_inside(L, f);
     for (int i = 0; i < f->n_skews; i++) {
         const struct Skew *s = &f->skew[i];
         Expr *v = e_sub(p, s->sum, e_sub(p, f->value[s->var], s->from));
@@ -144,7 +145,7 @@ static void start_point(Lower *L, Frame *f, void *context) {
         if (!m) die("the partial sums of %s have no memory", n->name);
         value = v_load(L->pool, m, layout_offset(L->pool, &m->layout, f->value), NULL, 1);
     } else if (n->init && !f->inner) {
-        value = lower_expr(L, f, L->init[n->id], NULL);
+        value = lower_expr(L, f, L->init[n->id], lower_inside(L, f));
     } else {
         value = identity(L, n, f->acc->type);
     }

@@ -230,6 +230,41 @@ static void need_whole(void *context, Expr *e) {
                        r->ns->node->name, of->node->name);
 }
 
+/* --- does an attached node's region stay inside its tensor? --- */
+
+typedef struct Bounds {
+    const Node *of;
+    bool any, inside;
+} Bounds;
+
+static void note_bounds(void *context, Expr *e) {
+    Bounds *b = context;
+    if (e->op != OP_READ || e->node != b->of) return;
+    b->any = true;
+    for (int i = 0; i < e->n; i++) {
+        long lo, hi;
+        b->inside &= e_range(e->arg[i], &lo, &hi) && lo >= 0 && hi < e->node->shape[i];
+    }
+}
+
+static bool stays_inside(ScheduleCheck *c, const NodeSchedule *ns) {
+    if (!ns->host) return true;
+    for (int i = 0; i < ns->depth; i++)
+        if (ns->host->loops.at[i].skew) return false; /* a sum goes beyond its parts' ends */
+    Bounds b = {ns->node, false, true};
+    for (int i = 0; i < c->g->nodes.n; i++) {
+        const NodeSchedule *reader = c->s->of[i];
+        if (c->where[i].root != c->where[ns->node->id].root) continue;
+        if (!is_visible(ns, reader, false)) continue;
+        bool before = b.any;
+        b.any = false;
+        visit_reads(c, reader, &b, note_bounds);
+        if (b.any && !stays_inside(c, reader)) return false;
+        b.any |= before;
+    }
+    return b.any ? b.inside : stays_inside(c, ns->host);
+}
+
 /* --- threads --- */
 
 typedef struct TaskAxis {
@@ -389,6 +424,9 @@ void schedule_check_flow(ScheduleCheck *c) {
             if (e) e_visit(e, check_read, &r);
         }
         if (c->good) visit_reads(c, ns, &r, need_whole);
+        if (c->good && ns->stored && !stays_inside(c, ns))
+            schedule_fault(c, ns, -1, "readers of %s in its kernel go beyond its ends, under a "
+                                      "guard: it cannot be stored", ns->node->name);
         if (c->good) check_tasks(c, ns);
         if (c->good) check_passes(c, ns);
     }

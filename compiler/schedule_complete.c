@@ -1,9 +1,9 @@
 /* schedule_complete.c: what a schedule's text may leave out: places and layouts of nodes.
  *
  * A computed node that is nowhere becomes a kernel right before its first reader; within a block of
- * samples or a recurrence where it belongs there, else before that; one that nothing reads comes
- * last, updates after all others. The members of a recurrence get a scan. Nodes in memory get rows
- * as their layout, but those whose memory is given.
+ * samples or a recurrence where it belongs there, else before that; without a reader, right behind
+ * what it needs. Updates come last, behind all that may need the old values. The members of a
+ * recurrence get a scan. Nodes in memory get rows as their layout, but those whose memory is given.
  */
 #include "schedule_text.h"
 
@@ -155,14 +155,34 @@ static bool samples_of_its_own(Complete *c, const Item *item, const Node *n) {
     return true;
 }
 
-/* Updates that nothing reads come last: n, which nothing reads either, may need the old values. */
-static int before_updates(Complete *c, const Items *items, const Node *n) {
+static void note_needed(Complete *c, const Node *n, bool *needed) {
+    if (needed[n->id]) return;
+    needed[n->id] = true;
+    Node **reads;
+    int k = node_reads(c->arena, n, &reads);
+    for (int i = 0; i < k; i++) note_needed(c, reads[i], needed);
+}
+
+static bool computes_any(const NodeSchedule *ns, const bool *needed) {
+    if (needed[ns->node->id]) return true;
+    for (int i = 0; i < ns->attached.n; i++)
+        if (computes_any(ns->attached.at[i], needed)) return true;
+    return false;
+}
+
+static bool item_computes_any(const Item *item, const bool *needed) {
+    if (item->kind == ITEM_KERNEL) return computes_any(item->kernel, needed);
+    for (int i = 0; i < item->items.n; i++)
+        if (item_computes_any(item->items.at[i], needed)) return true;
+    return false;
+}
+
+/* Behind the last item that n depends on. */
+static int after_needed(Complete *c, const Items *items, const Node *n) {
+    bool *needed = NEW_ARRAY(c->arena, bool, c->g->nodes.n);
+    note_needed(c, n, needed);
     int i = items->n;
-    for (; i > 0; i--) {
-        const Item *x = items->at[i - 1];
-        if (x->kind != ITEM_KERNEL || !updated_by(c->g, x->kernel->node)) break;
-        if (node_needs(c, n, x->kernel->node, 0)) break;
-    }
+    while (i > 0 && !item_computes_any(items->at[i - 1], needed)) i--;
     return i;
 }
 
@@ -170,7 +190,7 @@ static void place_plain(Complete *c, NodeSchedule *ns, Item *item) {
     Items *items = (Items *)&c->s->items;
     for (;;) {
         int i = first_that_needs(c, items, ns->node);
-        if (i == items->n && !updated_by(c->g, ns->node)) i = before_updates(c, items, ns->node);
+        if (i == items->n && !updated_by(c->g, ns->node)) i = after_needed(c, items, ns->node);
         Item *at = i < items->n ? items->at[i] : NULL;
         bool inside = at && at->kind == ITEM_LOOP && !at->scan && ns->node->batched &&
                       samples_of_its_own(c, at, ns->node);
@@ -215,6 +235,14 @@ static void place_in_scan(Complete *c, NodeSchedule *ns) {
     insert(c, (Items *)&scan->items, at, kernel_item(c, ns));
 }
 
+static void place(Complete *c, NodeSchedule *ns) {
+    if (c->placed[ns->node->id] || ns->place == PLACE_INLINE) return;
+    c->placed[ns->node->id] = true;
+    ns->stored = true;
+    if (ns->node->component) place_in_scan(c, ns);
+    else place_plain(c, ns, kernel_item(c, ns));
+}
+
 /* --- memory --- */
 
 static Layout given_layout(const Schedule *s, const Layouts *l, const Node *n) {
@@ -231,11 +259,9 @@ void schedule_complete(Schedule *s, const Layouts *l) {
     for (int i = g->nodes.n - 1; i >= 0; i--) {
         NodeSchedule *ns = s->of[i];
         if (ns->node->kind != NODE_COMP) continue;
-        if (!c.placed[i] && ns->place != PLACE_INLINE) {
-            ns->stored = true;
-            if (ns->node->component) place_in_scan(&c, ns);
-            else place_plain(&c, ns, kernel_item(&c, ns));
-        }
         ns->layout = given_layout(s, l, ns->node);
+        if (!updated_by(g, ns->node)) place(&c, ns);
     }
+    for (int i = 0; i < g->n_updates; i++)
+        if (g->update[i].next->kind == NODE_COMP) place(&c, s->of[g->update[i].next->id]);
 }

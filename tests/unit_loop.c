@@ -1,0 +1,242 @@
+/* unit_loop.c: what the verifier of the loop IR lets pass, and what it does not. */
+#include "diag.h"
+#include "loop.h"
+#include "nets.h"
+#include "numeric.h"
+#include "passes.h"
+#include <check.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static LoopFunction *f;
+
+/* y[n, u] = sum(f) W[u, f] * x[n, f] by tiles, h = max(y, 0) */
+static void setup(void) {
+    nets_begin(20);
+    Node *y = dense(given("x", 20, 24), "W", "b", 32), *h = like("h", y);
+    h->body = op2(OP_MAX, num(0), same(h, y));
+    graph_output(G, "o0", h);
+    graph_sort(G);
+    order(G);
+    Layouts *l = layouts_new(program);
+    static const char text[] = "function train\n"
+                               "layout z 0 1:64\n"
+                               "kernel z { parallel n 4 for i 16 for f 6 unroll n lane i }\n"
+                               "kernel h { for n 5 lane i }\n";
+    Schedule *s[5] = {NULL};
+    Diags *d = diags_new(arena);
+    const Target *target = target_find("x86-64-v3");
+    if (!schedule_parse(program, target, "s", text, l, s, d)) {
+        diags_write(stderr, d);
+        abort();
+    }
+    layouts_close(l);
+    f = lower(s[2], l);
+    plan(f);
+}
+
+static void teardown(void) { nets_end(); }
+
+static const Routine *routine(const char *name) {
+    for (int i = 0; i < f->routines.n; i++)
+        if (!strcmp(f->routines.at[i]->name, name)) return f->routines.at[i];
+    abort();
+}
+
+/* The first statement of a kind, in the order of the text. */
+static Stmt *find(const Body *body, StmtKind kind, BufferKind to) {
+    for (int i = 0; i < body->n; i++) {
+        Stmt *s = body->at[i];
+        if (s->kind == kind && (kind != STMT_STORE || s->buffer->kind == to)) return s;
+        Stmt *inner = find(&s->body, kind, to);
+        if (inner) return inner;
+    }
+    return NULL;
+}
+
+static Stmt *store_to(const char *name, BufferKind kind) {
+    return find(&routine(name)->body, STMT_STORE, kind);
+}
+
+START_TEST(what_lower_makes_passes) {
+    loop_verify(f, "test");
+    ck_assert_int_eq(f->routines.n, 2);
+}
+END_TEST
+
+/* --- what breaks a rule each --- */
+
+static void a_store_beyond_the_end(void) {
+    Stmt *s = store_to("z", BUFFER_ARENA);
+    s->offset = plus(s->offset, 64);
+}
+
+static void a_store_before_the_beginning(void) {
+    Stmt *s = store_to("z", BUFFER_ARENA);
+    s->offset = plus(s->offset, -1);
+}
+
+static Expr *further(void *context, Expr *e) {
+    if (e->op != OP_LOAD || e->buffer->kind != *(BufferKind *)context) return e;
+    return v_load(P, e->buffer, plus(e->arg[0], 24 * 32), NULL, e->lanes);
+}
+
+static void a_load_beyond_the_end(void) {
+    BufferKind kind = BUFFER_STATE;
+    Stmt *s = find(&find(&routine("z")->body, STMT_FOR, 0)->body, STMT_FOR, 0);
+    while (find(&s->body, STMT_FOR, 0)) s = find(&s->body, STMT_FOR, 0);
+    s = find(&s->body, STMT_STORE, BUFFER_LOCAL);
+    s->value = e_rewrite(P, s->value, further, &kind);
+}
+
+static void a_loop_beyond_its_variable(void) {
+    Stmt *s = find(&routine("h")->body, STMT_FOR, 0);
+    s->hi = plus(s->hi, 1);
+}
+
+static void lanes_that_differ(void) {
+    Stmt *s = store_to("h", BUFFER_CALL);
+    s->value = v_op(P, OP_ADD, T_F32, 8, s->value, num(1), NULL);
+}
+
+static void vectors_that_the_target_has_not(void) {
+    Stmt *s = store_to("h", BUFFER_CALL);
+    s->value = v_op(P, OP_BROADCAST, T_F32, 4, num(1), NULL, NULL);
+}
+
+static void a_value_of_another_type(void) {
+    store_to("h", BUFFER_CALL)->value = integer(1);
+}
+
+static void a_load_of_another_type(void) {
+    Stmt *s = store_to("h", BUFFER_CALL);
+    Expr *at = integer(0), load = *v_load(P, routine("h")->buffers.at[0], at, NULL, 1);
+    load.type = T_I32;
+    s->value = op1(OP_FLOAT, e_intern(P, &load));
+}
+
+static void a_variable_out_of_scope(void) {
+    Stmt *s = store_to("h", BUFFER_CALL);
+    s->offset = e_var(P, var_new(P, "stray", 2));
+}
+
+static void a_buffer_that_is_not_passed(void) {
+    ((Routine *)routine("h"))->buffers.n = 0;
+}
+
+static void a_store_to_what_is_only_read(void) {
+    ((Routine *)routine("h"))->written.n = 0;
+}
+
+static void a_local_that_is_not_declared(void) {
+    Stmt *s = find(&routine("z")->body, STMT_LOCAL, 0);
+    s->kind = STMT_COMMENT;
+    s->text = "";
+}
+
+static void a_local_that_is_read_first(void) {
+    Stmt *s = store_to("z", BUFFER_LOCAL);
+    s->value = v_load(P, s->buffer, s->offset, NULL, s->value->lanes);
+}
+
+static void a_part_of_a_register(void) {
+    Stmt *s = store_to("z", BUFFER_LOCAL);
+    s->value = num(1);
+}
+
+static void tasks_that_write_one_place(void) {
+    Stmt *s = store_to("z", BUFFER_ARENA);
+    s->offset = e_subst1(P, s->offset, routine("z")->vars.at[0], integer(0));
+}
+
+static void tasks_that_overlap(void) {
+    Stmt *s = store_to("z", BUFFER_ARENA);
+    Expr *task = e_var(P, routine("z")->vars.at[0]);
+    s->offset = sub(s->offset, times(64, task)); /* the next task's first row is this one's last */
+}
+
+static void a_parameter_that_no_step_has(void) {
+    for (int i = 0; i < f->steps.n; i++)
+        if (f->steps.at[i]->kind == STEP_PARALLEL) f->steps.at[i] = f->steps.at[i]->steps.at[0];
+}
+
+static void a_buffer_without_a_place(void) {
+    f->arena_bytes -= 64;
+}
+
+static void a_buffer_that_dies_too_soon(void) {
+    for (int i = 0; i < f->buffers.n; i++)
+        if (f->buffers.at[i]->kind == BUFFER_ARENA) f->buffers.at[i]->last = 0;
+}
+
+typedef struct Broken {
+    void (*by)(void);
+    const char *message;
+} Broken;
+
+static const Broken broken[] = {
+    {a_store_beyond_the_end, "may leave its 1280 elements"},
+    {a_store_before_the_beginning, "may leave its 1280 elements"},
+    {a_load_beyond_the_end, "may leave its"},
+    {a_loop_beyond_its_variable, "beyond 0 .."},
+    {lanes_that_differ, "lanes differ in"},
+    {vectors_that_the_target_has_not, "lanes differ in"},
+    {a_value_of_another_type, "is not of type f32"},
+    {a_load_of_another_type, "is of another type"},
+    {a_variable_out_of_scope, "stray is not in scope"},
+    {a_buffer_that_is_not_passed, "is not passed"},
+    {a_store_to_what_is_only_read, "is not among what is written"},
+    {a_local_that_is_not_declared, "is not declared here"},
+    {a_local_that_is_read_first, "is read before it is written"},
+    {a_part_of_a_register, "is registers, but accessed in part"},
+    {tasks_that_write_one_place, "tasks store to the same z"},
+    {tasks_that_overlap, "tasks store to the same z"},
+    {a_parameter_that_no_step_has, "which no step around it has"},
+    {a_buffer_without_a_place, "has no place in the arena"},
+    {a_buffer_that_dies_too_soon, "alive from 0 to 0"},
+};
+
+/* What the process says that checks the broken function, and dies of it. */
+START_TEST(what_is_broken_is_found) {
+    int pipes[2], status;
+    ck_assert_int_eq(pipe(pipes), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(pipes[1], 2);
+        close(pipes[0]);
+        signal(SIGABRT, SIG_DFL);
+        broken[_i].by();
+        loop_verify(f, "test");
+        _exit(0);
+    }
+    close(pipes[1]);
+    char said[2000] = "";
+    for (size_t n = 0; n + 1 < sizeof said;) {
+        ssize_t more = read(pipes[0], said + n, sizeof said - 1 - n);
+        if (more <= 0) break;
+        n += (size_t)more;
+    }
+    close(pipes[0]);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "it is taken for right");
+    ck_assert_msg(strstr(said, "after test, train: ") != NULL, "%s", said);
+    ck_assert_msg(strstr(said, broken[_i].message) != NULL, "%s", said);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("loop");
+    TCase *t = tcase_create("verifier");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, what_lower_makes_passes);
+    tcase_add_loop_test(t, what_is_broken_is_found, 0, COUNT_OF(broken));
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
