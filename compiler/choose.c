@@ -6,7 +6,7 @@
  * gather are copied first; elementwise nodes with one reader go into it, those behind a contraction
  * into its epilogue; each contraction gets a register tile.
  */
-#include "choose.h"
+#include "choose_parts.h"
 #include <string.h>
 
 static Node *add_copy(Graph *g, Node *of, const char *name) {
@@ -147,20 +147,7 @@ void choose_layouts(const Program *p, Layouts *l) {
 
 /* --- the graph with its layouts --- */
 
-typedef struct Choose {
-    Graph *g;
-    Pool *pool;
-    Arena *arena;
-    const Target *target;
-    const Layouts *layouts;
-    Map *layout; /* Node -> Layout * */
-    bool has_images; /* contractions over images: they want samples innermost */
-    Schedule *s;
-    Node ***readers; /* of node i */
-    int *n_readers;
-} Choose;
-
-static bool is_output(const Graph *g, const Node *n) {
+bool choose_is_output(const Graph *g, const Node *n) {
     for (int i = 0; i < g->n_outputs; i++)
         if (g->output[i].node == n) return true;
     return false;
@@ -172,8 +159,10 @@ static Layout *layout_of(Choose *c, Node *n) {
     l = NEW(c->arena, Layout);
     Stored *s = n->kind == NODE_STORED ? n->stored : updated_by(c->g, n);
     if (s) *l = c->layouts->stored[stored_number(c->g->program, s)];
-    else if (n->kind == NODE_INPUT || is_output(c->g, n)) *l = layout_rows(n->rank, n->shape, 1);
-    else *l = layout_for(n, c->has_images);
+    else if (n->kind == NODE_INPUT || choose_is_output(c->g, n))
+        *l = layout_rows(n->rank, n->shape, 1);
+    else
+        *l = layout_for(n, c->has_images);
     map_set(c->layout, n, l);
     return l;
 }
@@ -422,8 +411,8 @@ static bool reads_only_own_index(const Node *of, const Node *reader) {
     return r.other == 0;
 }
 
-static bool is_fixed(Choose *c, const Node *n) {
-    return is_output(c->g, n) || updated_by(c->g, n);
+bool choose_is_fixed(Choose *c, const Node *n) {
+    return choose_is_output(c->g, n) || updated_by(c->g, n);
 }
 
 static void note_arithmetic(void *context, Expr *e) {
@@ -445,20 +434,35 @@ static bool is_view(const Node *n) {
     return !any;
 }
 
-/* Within a recurrence, is n read by another step? Such a node must be in memory. */
-static bool is_carried(Choose *c, const Node *n) {
-    if (!node_component(c->g, n)) return false;
+typedef struct Carried {
+    const Node *of, *reader;
+    bool found;
+} Carried;
+
+static void note_carried(void *context, Expr *e) {
+    Carried *x = context;
+    if (e->op != OP_READ || e->node != x->of) return;
+    const Expr *step = e->arg[x->of->scan];
+    x->found |= step->op != OP_VAR || step->var != x->reader->var[x->reader->scan];
+}
+
+bool choose_is_carried(Choose *c, const Node *n) {
+    if (!n->component) return false;
     for (int i = 0; i < c->n_readers[n->id]; i++) {
         const Node *r = c->readers[n->id][i];
-        if (node_component(c->g, r) == node_component(c->g, n) && !reads_only_own_index(n, r))
-            return true;
+        if (r->component != n->component) continue;
+        Carried x = {n, r, false};
+        Expr *part[] = {r->body, r->guard, r->init};
+        for (int k = 0; k < COUNT_OF(part); k++)
+            if (part[k]) e_visit(part[k], note_carried, &x);
+        if (x.found) return true;
     }
     return false;
 }
 
 static bool goes_inline(Choose *c, const Node *n, const Map *copies) {
     if (n->kind != NODE_COMP || n->reduce != REDUCE_NONE) return false;
-    if (is_fixed(c, n) || map_get(copies, n) || is_carried(c, n)) return false;
+    if (choose_is_fixed(c, n) || map_get(copies, n) || choose_is_carried(c, n)) return false;
     if (is_view(n)) return true;
     if (c->n_readers[n->id] != 1) return false;
     const Node *r = c->readers[n->id][0];
@@ -472,90 +476,19 @@ static bool same_shape(const Node *a, const Node *b) {
     return true;
 }
 
-static bool fits_epilogue(Choose *c, const Node *n, const Node *reader) {
-    return reader->reduce == REDUCE_NONE && same_shape(reader, n) &&
-           node_component(c->g, reader) == node_component(c->g, n);
-}
-
-static int update_number(const Graph *g, const Node *n) {
+int choose_update_number(const Graph *g, const Node *n) {
     for (int i = 0; i < g->n_updates; i++)
         if (g->update[i].next == n) return i;
     return -1;
 }
 
-/* Is the host computed before everything else that reads n? Updates have an order of their own. */
-static bool is_first_reader(Choose *c, const Node *n, const Node *host) {
-    int at = update_number(c->g, host);
-    for (int i = 0; i < c->n_readers[n->id] && at >= 0; i++) {
-        const Node *r = c->readers[n->id][i];
-        while (schedule_of(c->s, r)->place == PLACE_INLINE && c->n_readers[r->id] == 1)
-            r = c->readers[r->id][0];
-        int other = update_number(c->g, r);
-        if (other < at && r != host) return false;
-    }
-    return true;
-}
-
-/* The kernel in whose epilogue a contraction's first reader is, be it through inline nodes; null
- * where there is none. */
-static NodeSchedule *epilogue_of(Choose *c, Node *n) {
-    if (n->reduce == REDUCE_NONE || is_fixed(c, n) || is_carried(c, n)) return NULL;
-    Node *r = n;
-    while (c->n_readers[r->id] > 0) {
-        Node *next = c->readers[r->id][0];
-        if (!fits_epilogue(c, n, next) || !reads_only_own_index(r, next)) return NULL;
-        NodeSchedule *ns = schedule_of(c->s, next);
-        if (ns->place == PLACE_KERNEL)
-            return ns->attached.n || !is_first_reader(c, n, next) ? NULL : ns;
-        if (ns->place != PLACE_INLINE) return NULL;
-        r = next;
-    }
-    return NULL;
-}
-
 /* A kernel's work has to outweigh waking the other threads. */
-static bool goes_parallel(Choose *c, const Node *n) {
+bool choose_goes_parallel(Choose *c, const Node *n) {
     enum { WORTH_THREADS = 200000 };
     double work = 1;
     for (int i = 0; i < n->rank; i++) work *= (double)n->shape[i];
     for (int i = 0; i < n->n_rvars; i++) work *= (double)(n->rvar[i]->hi + 1);
     return work >= WORTH_THREADS && !node_component(c->g, n);
-}
-
-/* The host takes the contraction's outer loops; the tile's own stay inside. */
-static void attach(Choose *c, NodeSchedule *ns, NodeSchedule *host) {
-    const Node *n = ns->node;
-    ns->layout = host->layout;
-    choose_loops(c->g, c->target, ns, goes_parallel(c, n));
-    int first = 0;
-    while (first < ns->loops.n) {
-        bool output = false;
-        for (int i = 0; i < n->rank; i++) output |= ns->loops.at[first].var == n->var[i];
-        if (!output || ns->loops.at[first].kind == LOOP_LANE ||
-            ns->loops.at[first].kind == LOOP_UNROLL)
-            break;
-        first++;
-    }
-    for (int pass = 0; pass < 2; pass++) {
-        for (int i = pass ? first : 0; i < (pass ? ns->loops.n : first); i++) {
-            LoopSpec spec = ns->loops.at[i];
-            int k = -1;
-            for (int j = 0; j < n->rank; j++)
-                if (spec.var == n->var[j]) k = j;
-            if (k < 0) continue;
-            spec.node = host->node;
-            spec.var = host->node->var[k];
-            PUSH(c->arena, host->loops, spec);
-        }
-    }
-    memmove(ns->loops.at, ns->loops.at + first,
-            sizeof *ns->loops.at * (size_t)(ns->loops.n - first));
-    ns->loops.n -= first;
-    ns->place = PLACE_ATTACHED;
-    ns->host = host;
-    ns->depth = first;
-    ns->stored = c->n_readers[n->id] > 1;
-    PUSH(c->arena, host->attached, ns);
 }
 
 /* --- windows: a contraction whose results only windows of a maximum see --- */
@@ -595,7 +528,7 @@ static long window_of(Choose *c, Node *n) {
         const Node *r = w.reader = c->readers[n->id][i];
         bool max = r->reduce == REDUCE_MAX || r->reduce == REDUCE_MIN ||
                    r->reduce == REDUCE_ARGMAX || r->reduce == REDUCE_ARGMIN;
-        if (!max || !same_shape(r, c->readers[n->id][0]) || is_carried(c, r)) return 0;
+        if (!max || !same_shape(r, c->readers[n->id][0]) || choose_is_carried(c, r)) return 0;
         e_visit(r->body, note_window, &w);
     }
     return w.fits && c->n_readers[n->id] ? w.size : 0;
@@ -644,18 +577,18 @@ static void attach_at(Choose *c, NodeSchedule *ns, NodeSchedule *host, bool stor
 static bool read_outside(Choose *c, const Node *n, const Node *host) {
     for (int i = 0; i < c->n_readers[n->id]; i++)
         if (c->readers[n->id][i] != host) return true;
-    return is_fixed(c, n);
+    return choose_is_fixed(c, n);
 }
 
 static void attach_windows(Choose *c, NodeSchedule *ns) {
     Node *n = ns->node;
     long size = window_of(c, n);
-    if (size < 2 || is_fixed(c, n) || is_carried(c, n) || node_component(c->g, n)) return;
+    if (size < 2 || choose_is_fixed(c, n) || node_component(c->g, n)) return;
     Node *root = host_of_windows(c, n);
     NodeSchedule *host = schedule_of(c->s, root);
     Var *lane = choose_lane(root, &host->layout);
     if (!lane || lane != root->var[0] || !lane->batch) return;
-    choose_window_loops(c->g, c->target, ns, host, size, goes_parallel(c, n));
+    choose_window_loops(c->g, c->target, ns, host, size, choose_goes_parallel(c, n));
     attach_at(c, ns, host, false);
     for (int i = 0; i < c->n_readers[n->id]; i++) {
         Node *w = c->readers[n->id][i];
@@ -718,8 +651,10 @@ static void add_items(Choose *c) {
         in_scan = component;
         PUSH(c->arena, scan->items, add_kernel(c, ns));
     }
-    for (int i = 0; i < g->n_updates; i++)
-        PUSH(c->arena, c->s->items, add_kernel(c, schedule_of(c->s, g->update[i].next)));
+    for (int i = 0; i < g->n_updates; i++) {
+        NodeSchedule *ns = schedule_of(c->s, g->update[i].next);
+        if (ns->place == PLACE_KERNEL) PUSH(c->arena, c->s->items, add_kernel(c, ns));
+    }
 }
 
 static bool has_images(const Graph *g) {
@@ -753,14 +688,14 @@ Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
     for (int i = 0; i < g->nodes.n; i++) {
         NodeSchedule *ns = schedule_of(c.s, g->nodes.at[i]);
         if (ns->node->kind != NODE_COMP || ns->place != PLACE_KERNEL) continue;
-        NodeSchedule *host = epilogue_of(&c, ns->node);
-        if (host) attach(&c, ns, host);
-        else if (ns->node->reduce == REDUCE_SUM && !ns->attached.n) attach_windows(&c, ns);
+        if (ns->node->reduce == REDUCE_SUM && !ns->attached.n) attach_windows(&c, ns);
     }
+    choose_fuse(&c);
     for (int i = 0; i < g->nodes.n; i++) {
         NodeSchedule *ns = schedule_of(c.s, g->nodes.at[i]);
         if (ns->node->kind != NODE_COMP || ns->place != PLACE_KERNEL || ns->loops.n) continue;
-        choose_loops(g, t, ns, goes_parallel(&c, ns->node));
+        choose_loops(g, t, ns, choose_goes_parallel(&c, ns->node));
+        if (!choose_is_fixed(&c, ns->node)) choose_passes(g, ns, ns);
     }
     add_items(&c);
     return c.s;

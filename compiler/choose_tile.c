@@ -4,7 +4,7 @@
  * loaded serves many multiplications. Candidates are enumerated; the best has the fewest loads per
  * multiplication among those whose accumulators leave registers for the operands.
  */
-#include "choose.h"
+#include "choose_parts.h"
 #include <string.h>
 
 static const long factors[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12};
@@ -20,6 +20,7 @@ typedef struct Tile {
     long room; /* samples that blocks may run over to: tensors have room to a multiple of this */
     Var *var[MAX_TILED]; /* output variables that may be unrolled */
     int n_vars;
+    bool whole[MAX_TILED]; /* altogether */
     long vectors, best_vectors; /* along the lane */
     long chosen[MAX_TILED], best[MAX_TILED];
     double best_cost;
@@ -71,6 +72,7 @@ static void search(Tile *t, int i) {
         return;
     }
     for (int j = 0; j < COUNT_OF(factors) && factors[j] <= t->var[i]->hi + 1; j++) {
+        if (t->whole[i] && factors[j] <= t->var[i]->hi) continue;
         if (t->var[i]->batch && t->room % factors[j]) continue;
         t->chosen[i] = factors[j];
         search(t, i + 1);
@@ -85,10 +87,12 @@ static void add_loop(const Graph *g, NodeSchedule *ns, LoopKind kind, Var *v, lo
 }
 
 /* lanes: how many lanes there are, where they are results; 0 where each result has all. */
-static void find_tile(Tile *t, const Node *n, long lanes) {
-    for (int i = 0; i < n->rank && t->n_vars < MAX_TILED; i++)
-        if (n->var[i] != t->lane && n->var[i]->hi > 0 && i != n->scan)
-            t->var[t->n_vars++] = n->var[i];
+static void find_tile(Tile *t, const Node *n, long lanes, const bool *whole) {
+    for (int i = 0; i < n->rank && t->n_vars < MAX_TILED; i++) {
+        if (n->var[i] == t->lane || n->var[i]->hi == 0 || i == n->scan) continue;
+        t->whole[t->n_vars] = whole && whole[i];
+        t->var[t->n_vars++] = n->var[i];
+    }
     for (int i = 0; i < t->n_vars; i++) t->chosen[i] = t->best[i] = 1;
     t->best_cost = 1e30;
     if (!lanes) search(t, 0);
@@ -107,7 +111,8 @@ static bool parallel_is_legal(const Var *v, long step) {
 
 static int parallel_var(const Tile *t) {
     for (int i = 0; i < t->n_vars; i++)
-        if (parallel_is_legal(t->var[i], t->best[i]) && t->var[i]->hi + 1 >= 2 * t->best[i])
+        if (!t->whole[i] && parallel_is_legal(t->var[i], t->best[i]) &&
+            t->var[i]->hi + 1 >= 2 * t->best[i])
             return i;
     return -1;
 }
@@ -116,9 +121,10 @@ static bool tests_position(const Node *n, const Var *v) {
     return n->guard && e_uses(n->guard, v);
 }
 
-static void contraction_loops(const Graph *g, const Target *target, NodeSchedule *ns, Var *lane,
-                              bool parallel) {
+void choose_contraction_loops(const Graph *g, const Target *target, NodeSchedule *ns,
+                              bool parallel, const bool *whole) {
     Node *n = ns->node;
+    Var *lane = choose_lane(n, &ns->layout);
     bool lane_is_output = lane != NULL;
     for (int i = 0; i < n->n_rvars; i++) lane_is_output &= n->rvar[i] != lane;
     long width = lane_is_output ? target->lanes : 1;
@@ -130,13 +136,13 @@ static void contraction_loops(const Graph *g, const Target *target, NodeSchedule
     else t.vectors = 1;
     long lanes = !lane_is_output ? 0 : lane->hi + 1;
     if (lane_is_output && lane->batch) lanes = (lanes + PAD - 1) / PAD * PAD;
-    find_tile(&t, n, lanes);
+    find_tile(&t, n, lanes, whole);
     long panel = t.vectors * width;
     int shared = parallel ? parallel_var(&t) : -1; /* outermost: each thread takes some of it */
     if (shared >= 0) add_loop(g, ns, LOOP_PARALLEL, t.var[shared], t.best[shared], false);
     if (lane_is_output) add_loop(g, ns, LOOP_FOR, lane, panel, false);
     for (int i = 0; i < t.n_vars; i++)
-        if (i != shared)
+        if (i != shared && !t.whole[i])
             add_loop(g, ns, LOOP_FOR, t.var[i], t.best[i], tests_position(n, t.var[i]));
     for (int i = 0; i < n->n_levels; i++) {
         const Level *l = &n->levels[i];
@@ -148,6 +154,40 @@ static void contraction_loops(const Graph *g, const Target *target, NodeSchedule
         if (t.best[i] > 1) add_loop(g, ns, LOOP_UNROLL, t.var[i], 1, false);
     if (lane) add_loop(g, ns, LOOP_LANE, lane, 1, false);
 }
+
+/* --- passes --- */
+
+typedef struct Operands {
+    double elements; /* that the reads of all points touch */
+} Operands;
+
+static void add_elements(void *context, Expr *e) {
+    Operands *o = context;
+    if (e->op != OP_READ) return;
+    double n = 1;
+    for (int i = 0; i < e->node->rank; i++) n *= (double)e->node->shape[i];
+    o->elements += n;
+}
+
+/* How many values of the first reduction variable a pass takes; 0: all, in one. */
+static long pass_of(const Node *n) {
+    enum { TERMS = 56, WORTH_PASSES = 512, FAST = 64 * 1024 /* floats in the second cache */ };
+    if (n->reduce != REDUCE_SUM || !n->n_levels || n->component) return 0;
+    double terms = 1;
+    for (int i = 0; i < n->n_levels; i++) {
+        if (n->levels[i].kind != LEVEL_SEQ || n->levels[i].div > 1) return 0;
+        terms *= (double)n->levels[i].count;
+    }
+    Operands o = {0};
+    e_visit(n->body, add_elements, &o);
+    const Var *v = n->levels[0].var;
+    long step = 1;
+    while ((double)step * terms / (double)(v->hi + 1) < TERMS) step *= 2;
+    bool pays = terms >= WORTH_PASSES && o.elements > FAST && step <= v->hi;
+    return pays && (!v->batch || step <= PAD) ? step : 0;
+}
+
+/* --- elementwise nodes --- */
 
 /* The node's variables as they lie in memory, outermost first. */
 static int axes_in_order(const NodeSchedule *ns, Var **axis) {
@@ -161,11 +201,22 @@ static int axes_in_order(const NodeSchedule *ns, Var **axis) {
     return n;
 }
 
+void choose_passes(const Graph *g, NodeSchedule *ns, const NodeSchedule *of) {
+    long step = pass_of(of->node);
+    if (!step) return;
+    LoopSpec spec = {LOOP_FOR, of->node, of->node->levels[0].var, NULL, step, false};
+    PUSH(g->program->arena, ns->loops, spec);
+    int at = ns->loops.n > 1 && ns->loops.at[0].kind == LOOP_PARALLEL;
+    for (int i = ns->loops.n - 1; i > at; i--) ns->loops.at[i] = ns->loops.at[i - 1];
+    ns->loops.at[at] = spec;
+    for (int i = 0; i < ns->attached.n; i++) ns->attached.at[i]->depth++;
+}
+
 void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel) {
     Node *n = ns->node;
     Var *lane = choose_lane(n, &ns->layout);
     if (n->reduce == REDUCE_SUM && n->n_rvars) {
-        contraction_loops(g, t, ns, lane, parallel);
+        choose_contraction_loops(g, t, ns, parallel, NULL);
         return;
     }
     Var *axis[MAX_RANK];

@@ -350,6 +350,7 @@ typedef struct Foreign {
     Var *var;
     Expr *value;
     long span;
+    bool guard_samples;
 } Foreign;
 
 /* --- points --- */
@@ -411,6 +412,7 @@ static void open_loop(Lower *L, LoopKind kind, Var *v, Expr *lo, Expr *hi) {
 }
 
 static void at_depth(Lower *L, Frame *f, int depth, PointFn *at, void *context);
+static bool is_pass(const Lower *L, const Frame *f, int depth);
 
 typedef struct Part { /* iterations lo .. hi - 1 of a loop, each over `span` values */
     long lo, hi, span;
@@ -677,33 +679,96 @@ static void lower_lanes(Lower *L, Frame *f, int depth, PointFn *at, void *contex
     f->span[k] = span;
 }
 
-/* A loop over the reduction of an attached node: the node is then lowered pass by pass. */
-static void lower_foreign(Lower *L, Frame *f, int depth) {
-    const LoopSpec *spec = &f->ns->loops.at[depth];
-    Pool *p = L->pool;
+/* Passes over a reduction: whole ones, peeled or not, and a shorter last one; over samples as many
+ * as the count has, the last of them testing. */
+static int passes_of(Lower *L, const LoopSpec *spec, Part *part) {
     long extent = spec->var->hi + 1, whole = extent / spec->step, rest = extent % spec->step;
-    Body *out = L->out;
-    Part part[4];
-    int n = 0;
     long lo = 0, hi = whole;
+    int n = 0;
+    if (spec->var->batch) {
+        Expr *end = blocks_of_count(L->pool, spec->step, true);
+        part[0] = (Part){.hi = whole, .span = spec->step, .dynamic_hi = end};
+        if (spec->step == 1) return 1;
+        part[1] = (Part){.hi = whole + (rest != 0), .span = spec->step, .dynamic_lo = end,
+                         .dynamic_hi = blocks_of_count(L->pool, spec->step, false),
+                         .guard_samples = true};
+        return 2;
+    }
     if (spec->peel && hi > 1) part[n++] = (Part){.lo = lo++, .hi = 1, .span = spec->step};
     bool peel_last = spec->peel && !rest && hi - lo > 1;
     if (peel_last) hi--;
     if (hi > lo) part[n++] = (Part){.lo = lo, .hi = hi, .span = spec->step};
     if (peel_last) part[n++] = (Part){.lo = hi, .hi = hi + 1, .span = spec->step};
     if (rest) part[n++] = (Part){.lo = whole, .hi = whole + 1, .span = rest};
+    return n;
+}
+
+/* Opens the loop over passes that a part of them is; returns where the pass begins. */
+static Expr *open_pass(Lower *L, const LoopSpec *spec, const Part *part) {
+    Pool *p = L->pool;
+    Expr *pass = e_int(p, part->lo);
+    if (part->hi - part->lo > 1 || part->dynamic_hi) {
+        Var *v = var_range(p, spec->var->name, part->lo, part->hi - 1);
+        pass = e_var(p, v);
+        open_loop(L, LOOP_FOR, v, part->dynamic_lo ? part->dynamic_lo : e_int(p, part->lo),
+                  part->dynamic_hi ? part->dynamic_hi : e_int(p, part->hi));
+    }
+    return e_scale(p, pass, spec->step);
+}
+
+/* A loop over the reduction of an attached node: the node is then lowered pass by pass. */
+static void lower_foreign(Lower *L, Frame *f, int depth) {
+    const LoopSpec *spec = &f->ns->loops.at[depth];
+    Body *out = L->out;
+    Part part[4];
+    int n = passes_of(L, spec, part);
     for (int i = 0; i < n; i++) {
-        Expr *pass = e_int(p, part[i].lo);
-        if (part[i].hi - part[i].lo > 1) {
-            Var *v = var_range(p, spec->var->name, part[i].lo, part[i].hi - 1);
-            pass = e_var(p, v);
-            open_loop(L, LOOP_FOR, v, e_int(p, part[i].lo), e_int(p, part[i].hi));
-        }
+        Expr *from = open_pass(L, spec, &part[i]);
         Foreign *foreign = NEW(L->arena, Foreign);
-        *foreign = (Foreign){spec->node, spec->var, e_scale(p, pass, spec->step), part[i].span};
+        *foreign =
+            (Foreign){spec->node, spec->var, from, part[i].span, part[i].guard_samples};
         PUSH(L->arena, L->foreign, foreign);
         at_depth(L, f, depth + 1, NULL, NULL);
         L->foreign.n--;
+        L->out = out;
+    }
+}
+
+/* Is the loop at depth one over a whole sum around loops over its results, in a kernel of its own?
+ * It then makes passes: what is summed so far waits in memory. */
+static bool is_pass(const Lower *L, const Frame *f, int depth) {
+    const NodeSchedule *ns = f->ns;
+    const Node *n = ns->node;
+    const Buffer *m = L->memory[n->id];
+    if (depth == ns->loops.n) return false;
+    const LoopSpec *spec = &ns->loops.at[depth];
+    if (f->host || f->acc || n->reduce != REDUCE_SUM || !m || m->kind != BUFFER_ARENA) return false;
+    if (spec->kind != LOOP_FOR || !is_reduction_loop(f, spec)) return false;
+    int k = var_number(n, spec->var);
+    if (spec->skew || !is_int(f->value[k], 0) || f->span[k] != spec->var->hi + 1) return false;
+    for (int i = 0; i < n->n_levels; i++)
+        if (n->levels[i].kind == LEVEL_LANES) return false;
+    for (int i = depth + 1; i < ns->loops.n; i++)
+        if (ns->loops.at[i].kind == LOOP_FOR && !is_reduction_loop(f, &ns->loops.at[i]))
+            return true;
+    return false;
+}
+
+static void lower_passes(Lower *L, Frame *f, int depth) {
+    const LoopSpec *spec = &f->ns->loops.at[depth];
+    Body *out = L->out;
+    Part part[4];
+    int n = passes_of(L, spec, part), k = var_number(f->ns->node, spec->var);
+    Frame saved = *f;
+    Expr *value = f->value[k];
+    long span = f->span[k];
+    for (int i = 0; i < n; i++) {
+        outer_pass(L, f, k, open_pass(L, spec, &part[i]), part[i].span);
+        f->guard_samples |= part[i].guard_samples;
+        at_depth(L, f, depth + 1, NULL, NULL);
+        *f = saved;
+        f->value[k] = value;
+        f->span[k] = span;
         L->out = out;
     }
 }
@@ -759,6 +824,8 @@ void lower_loops(Lower *L, Frame *f, int depth, PointFn *at, void *context) {
         lower_loops(L, f, depth + 1, at, context);
     } else if (foreign) {
         lower_foreign(L, f, depth);
+    } else if (!at && is_pass(L, f, depth)) {
+        lower_passes(L, f, depth);
     } else if (spec->kind == LOOP_LANE && L->width > 1) {
         lower_lanes(L, f, depth, at, context);
     } else {
@@ -780,7 +847,9 @@ static void lower_attached(Lower *L, Frame *host, NodeSchedule *ns) {
     }
     for (int i = 0; i < L->foreign.n; i++) {
         const Foreign *x = L->foreign.at[i];
-        if (x->node == n) outer_pass(L, f, var_number(n, x->var), x->value, x->span);
+        if (x->node != n) continue;
+        outer_pass(L, f, var_number(n, x->var), x->value, x->span);
+        f->guard_samples |= x->guard_samples;
     }
     for (int i = 0; i < L->shared.n && n->n_rvars; i++)
         for (int k = n->rank; k < n_vars(n) && !L->shared.at[i].item->scan; k++)
@@ -803,7 +872,7 @@ static void at_depth(Lower *L, Frame *f, int depth, PointFn *at, void *context) 
         bool last_pass_only = L->out != out && is_false(L->live.at[L->live.n - 1]->outer.last);
         if (!last_pass_only) {
             const NodeSchedule *ns = f->ns;
-            bool begins = ns->node->reduce != REDUCE_NONE && !f->acc &&
+            bool begins = ns->node->reduce != REDUCE_NONE && !f->acc && !is_pass(L, f, depth) &&
                           (depth == ns->loops.n || is_reduction_loop(f, &ns->loops.at[depth]));
             if (begins) lower_reduction(L, f, depth);
             else if (f->acc && f->lanes_at == depth) lower_lanes_of_sum(L, f, depth);

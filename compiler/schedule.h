@@ -29,7 +29,7 @@
  * innermost of its variable; what its vectors do not fill is done element by element, but at the
  * end of rows that have room. An attached node is computed for the region that the loops inside its
  * place need; `at z1 store { ... }` also writes it to memory, which readers elsewhere need, and a
- * reduction in several passes.
+ * reduction in several passes: one that a loop outside of those over its results splits.
  *
  * Layouts: a piece without % takes the rest of its axis; an outermost piece with one is storage
  * that the steps of the loop around use in turn (`0%2 1`: steps 0, 2, 4 ... lie in one place). The

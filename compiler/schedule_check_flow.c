@@ -348,6 +348,13 @@ static void note_own(void *context, Expr *e) {
     if (e->op == OP_READ && e->node == o->of) o->own &= schedule_is_own_index(o->reader, e);
 }
 
+/* Is ns computed after the last pass only: when the sum that the passes make is complete? */
+static bool waits_for_sum(const ScheduleCheck *c, const NodeSchedule *ns, const Node *sum) {
+    const NodeSchedule *of = c->s->of[sum->id];
+    if (of->host != ns->host || of->depth > ns->depth) return false;
+    return of->depth < ns->depth || index_in_host(of) < index_in_host(ns);
+}
+
 /* Does each element of an attached node serve one point of the kernel, and is it computed once (in
  * each of the passes of a sum that loops around it split)? */
 static bool is_pointwise(ScheduleCheck *c, const NodeSchedule *ns, bool passes) {
@@ -359,8 +366,10 @@ static bool is_pointwise(ScheduleCheck *c, const NodeSchedule *ns, bool passes) 
             if (!o.own) return false;
         }
         if (ns->depth > reduction_depth(ns->host)) return false;
-        for (int i = 0; i < ns->depth && !passes; i++)
-            if (ns->host->loops.at[i].node != ns->host->node) return false;
+        for (int i = 0; i < ns->depth && !passes; i++) {
+            const Node *of = ns->host->loops.at[i].node;
+            if (of != ns->host->node && !waits_for_sum(c, ns, of)) return false;
+        }
     }
     return true;
 }

@@ -102,8 +102,6 @@ static void check_foreign(ScheduleCheck *c, const NodeSchedule *ns, int i) {
     bool arg = x->node->reduce == REDUCE_ARGMAX || x->node->reduce == REDUCE_ARGMIN;
     if (x->skew || x->kind != LOOP_FOR)
         schedule_fault(c, ns, i, "a loop over another node's reduction must be a plain `for`");
-    else if (x->var->batch)
-        schedule_fault(c, ns, i, "a sum over samples cannot be split outside its node");
     else if (x->step <= x->var->hi && (arg || !of->stored))
         schedule_fault(c, ns, i, arg ? "%s cannot be split outside its node"
                                      : "%s is summed in several passes: it must be stored", name);

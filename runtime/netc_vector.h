@@ -83,15 +83,35 @@ NETC_INLINE vi vi_load(const int32_t *p) { return *(const vi_unaligned *)p; }
 NETC_INLINE void vi_store(int32_t *p, vi x) { *(vi_unaligned *)p = x; }
 NETC_INLINE vu vu_load(const uint32_t *p) { return *(const vu_unaligned *)p; }
 NETC_INLINE void vu_store(uint32_t *p, vu x) { *(vu_unaligned *)p = x; }
+#if NETC_512 /* compilers convert between widths element by element */
 NETC_INLINE vi vi_load8(const int8_t *p) {
+    return (vi)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+NETC_INLINE void vi_store8(int8_t *p, vi x) {
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)x));
+}
+NETC_INLINE vi vi_loadu8(const uint8_t *p) {
+    return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+}
+#else
+NETC_INLINE vi vi_load8(const int8_t *p) {
+#if NETC_256
+    return (vi)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p));
+#else
     return __builtin_convertvector(*(const vb_unaligned *)p, vi);
+#endif
 }
 NETC_INLINE void vi_store8(int8_t *p, vi x) {
     *(vb_unaligned *)p = __builtin_convertvector(x, vb);
 }
 NETC_INLINE vi vi_loadu8(const uint8_t *p) {
+#if NETC_256
+    return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+#else
     return __builtin_convertvector(*(const vub_unaligned *)p, vi);
+#endif
 }
+#endif
 NETC_INLINE vi vi_iota(void) {
     vi x = {};
     for (int i = 0; i < NETC_LANES; i++) x[i] = i;

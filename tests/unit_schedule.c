@@ -285,7 +285,6 @@ static const Wrong wrong[] = {
     {"function train\nkernel h { for z.f 4 at z }",
      "z is summed in several passes: it must be stored"},
     {"function train\nkernel h { for z.i at z store }", "z.i is no reduction variable"},
-    {"function train\nkernel next { for g.m 4 at g store }", "cannot be split outside its node"},
     /* flow */
     {"function train\nkernel y\nkernel h", "y reads h, which is computed later"},
     {"function train\nkernel next\nkernel z",

@@ -1,0 +1,50 @@
+/* choose_parts.h: what the files of the chooser share (choose*.c). */
+#ifndef NETC_CHOOSE_PARTS_H
+#define NETC_CHOOSE_PARTS_H
+#include "choose.h"
+
+typedef struct Choose {
+    Graph *g;
+    Pool *pool;
+    Arena *arena;
+    const Target *target;
+    const Layouts *layouts;
+    Map *layout; /* Node -> Layout * */
+    bool has_images; /* contractions over images: they want samples innermost */
+    Schedule *s;
+    Node ***readers; /* of node i */
+    int *n_readers;
+} Choose;
+
+/* choose.c */
+bool choose_is_output(const Graph *g, const Node *n);
+/* The number of the update that n is; -1: none. */
+int choose_update_number(const Graph *g, const Node *n);
+/* Has n's memory an owner: the caller, or a stored tensor? */
+bool choose_is_fixed(Choose *c, const Node *n);
+/* Within a recurrence, is n read by another step? Such a node must be in memory. */
+bool choose_is_carried(Choose *c, const Node *n);
+bool choose_goes_parallel(Choose *c, const Node *n);
+
+/* choose_fuse.c: elementwise kernels that work on the same points become one, a contraction that
+ * they read with them. */
+void choose_fuse(Choose *c);
+
+/* choose_tile.c: the loops of one kernel. */
+void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel);
+/* Those of a contraction; axes marked in `whole` lie in the register tile altogether. */
+void choose_contraction_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel,
+                              const bool *whole);
+/* Where the operands of `of` are too large to be read again and again: passes over its reduction
+ * outside the loops of ns, its kernel. */
+void choose_passes(const Graph *g, NodeSchedule *ns, const NodeSchedule *of);
+/* The same where windows of `size` elements of ns's node, samples its lanes, are computed in the
+ * loops of host: the host's outer loops, and all of ns's. */
+void choose_window_loops(const Graph *g, const Target *t, NodeSchedule *ns, NodeSchedule *host,
+                         long size, bool parallel);
+/* Everything unrolled; and what a host still has to loop over inside. */
+void choose_unrolled(const Graph *g, NodeSchedule *ns);
+void choose_rest(const Graph *g, NodeSchedule *host);
+/* The variable along which a node's vectors lie, or null. */
+Var *choose_lane(const Node *n, const Layout *l);
+#endif
