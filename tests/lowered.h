@@ -191,11 +191,16 @@ static inline const Node *lowered_node(const Lowered *c, const Buffer *b, int *o
     return NULL;
 }
 
+/* Elements of an array that the caller gives: samples to a multiple of 16 (netc.h). */
+static inline long lowered_room(const Node *n) {
+    long size = numeric_size(n);
+    return n->batched ? size / n->shape[0] * ((n->shape[0] + 15) / 16 * 16) : size;
+}
+
 /* An input as the caller gives it: readable to a multiple of 16 samples, and any garbage in those
  * that do not exist, but for integers, which are some that would do. */
 static inline void *lowered_input(const Lowered *c, const Node *n, long count) {
-    long size = numeric_size(n), room = size;
-    if (n->batched) room = size / n->shape[0] * ((n->shape[0] + 15) / 16 * 16);
+    long size = numeric_size(n), room = lowered_room(n);
     size_t width = n->bytes ? 1 : 4;
     char *at = lowered_memory((size_t)room * width);
     Random r = {hash_bytes(n->name, strlen(n->name), c->seed)};
@@ -232,7 +237,7 @@ static inline bool lowered_output(const Lowered *c, const Expected *e, int outpu
                  e->output[output][k]);
         return false;
     }
-    if (lowered_guarded(at, 4 * (size_t)size)) return true;
+    if (lowered_guarded(at, 4 * (size_t)lowered_room(n))) return true;
     text_add(why, "output %s is written over its end", c->graph->output[output].name);
     return false;
 }
@@ -287,7 +292,7 @@ static inline bool lowered_run_at(const Lowered *c, const Expected *e, LoweredRu
         at[i] = NULL;
         if (b->kind != BUFFER_CALL) continue;
         const Node *n = lowered_node(c, b, &output);
-        at[i] = output >= 0 ? lowered_memory(4 * (size_t)numeric_size(n))
+        at[i] = output >= 0 ? lowered_memory(4 * (size_t)lowered_room(n))
                             : lowered_input(c, n, e->count);
     }
     struct sigaction catch = {.sa_handler = lowered_fault}, old[3];
