@@ -138,7 +138,7 @@ static inline void *lowered_compile(const char *path, const Target *target, Lowe
     bool good = f && fwrite(t.at, 1, t.n, f) == t.n;
     if (f) good &= fclose(f) == 0;
     const char *cc = getenv("CC");
-    char *command = arena_printf(a, "%s -std=gnu11 -O1 -w -ffp-contract=off -fno-math-errno %s "
+    char *command = arena_printf(a, "%s -std=gnu11 -O0 -w -ffp-contract=off -fno-math-errno %s "
                                     "-fPIC -shared -Wl,-Bsymbolic -Iruntime %s.c -o %s.so",
                                  cc ? cc : "gcc", target->flags, path, path);
     good = good && system(command) == 0;
