@@ -1,9 +1,8 @@
 /* elaborate.h: from the syntax tree to the five graphs of a program. */
 #ifndef NETC_ELABORATE_H
 #define NETC_ELABORATE_H
-#include "diag.h"
+#include "front.h"
 #include "graph.h"
-#include "tree.h"
 
 typedef struct ElabOptions {
     const char *const *defines; /* "name=value", from -D */

@@ -4,6 +4,7 @@
  * sizes, indices, elements of integer tensors, and arithmetic on them.
  */
 #include "elaborate_parts.h"
+#include <math.h>
 #include <string.h>
 
 #define INT_LIMIT 2147483648.0
@@ -148,6 +149,8 @@ static Expr *checked(Comp *c, Tree *t, Expr *x) {
             big |= !((double)x->coef[i] > -INT_LIMIT && (double)x->coef[i] < INT_LIMIT);
         }
     }
+    long lo, hi;
+    if (!big && !c->dry && e_range(x, &lo, &hi)) big = lo <= -INT_LIMIT || hi >= INT_LIMIT;
     if (!big) return x;
     elab_error(c->e, t->span, "this integer is too large: sizes and indices are below 2^31");
     return NULL;
@@ -159,7 +162,8 @@ static Expr *int_power(Comp *c, Tree *t, Expr *a, Expr *b) {
         return NULL;
     }
     double x = 1;
-    for (int i = 0; i < b->num && i < 64 && x < INT_LIMIT && x > -INT_LIMIT; i++) x *= a->num;
+    long n = b->num < 64 ? (long)b->num : 64 + (long)fmod(b->num, 2); /* for 0, 1 and -1 */
+    for (long i = 0; i < n && x < INT_LIMIT && x > -INT_LIMIT; i++) x *= a->num;
     return checked(c, t, e_int(c->e->pool, (long)x));
 }
 

@@ -129,6 +129,21 @@ static void add_custom(Comp *c, Node *node, const Term *t, Var *const *dims, con
     c->plain = plain;
 }
 
+/* The derivative of a product is over its terms too: differentiate.c. */
+static void check_product(Elab *e, const Node *n, Span at) {
+    long size = 1;
+    bool fits = n->rank < MAX_RANK;
+    for (int i = 0; i < n->rank && fits; i++) size *= n->shape[i];
+    for (int i = 0; i < n->n_rvars && fits; i++)
+        fits = !__builtin_mul_overflow(size, n->rvar[i]->hi + 1, &size) && size <= ELAB_ELEMENTS;
+    if (n->rank == MAX_RANK)
+        elab_error(e, at, "the derivative of this product needs one axis more than the %d that "
+                   "there are, samples and steps included: give it fewer", MAX_RANK);
+    else if (!fits)
+        elab_error(e, at, "the derivative of this product needs a tensor of all its terms, which "
+                   "would have more than 2^31 - 1 elements");
+}
+
 /* Fills a node over dims with a term over c's variables. */
 static void fill(Comp *c, Node *node, Var *const *dims, const Term *t) {
     Map *map = map_new(c->e->arena);
@@ -151,6 +166,7 @@ static void fill(Comp *c, Node *node, Var *const *dims, const Term *t) {
     node->init = subst(c, t->init, map);
     node->increasing = t->increasing;
     if (is_true(node->guard)) node->guard = NULL;
+    if (t->reduce == REDUCE_PROD && c->e->training) check_product(c->e, node, t->span);
     if (t->custom && c->e->training) add_custom(c, node, t, dims, map);
 }
 

@@ -11,6 +11,7 @@
 #ifndef NETC_ELABORATE_PARTS_H
 #define NETC_ELABORATE_PARTS_H
 #include "elaborate.h"
+#include "tree.h"
 
 typedef struct Elab Elab;
 typedef struct Scope Scope;
@@ -117,6 +118,7 @@ typedef struct Term {
     Vars rvars;
     Expr *guard, *body, *init;
     const char *name;  /* what it is, to name its node */
+    Span span;         /* of a reduction */
     const Def *custom; /* a function with a derivative of its own, */
     Scope *scope;      /* and its arguments */
     bool increasing;

@@ -250,7 +250,8 @@ static long scan_length(Elab *e, Scope *s, const Stmt *scan) {
     }
     if (!l.found) {
         elab_error(e, scan->name.span, "nothing tells how many steps `%s` has: no tensor from "
-                   "before the scan is read at [%s]", l.step, l.step);
+                   "before the scan is read at [%s]; `scan %s backward` goes from the last step to "
+                   "the first, reading at [%s] too", l.step, l.step, l.step, l.step);
     }
     return l.found;
 }
@@ -315,7 +316,13 @@ static void scan_statement(Elab *e, Scope *s, Scope *outer, const Stmt *st, Var 
 void scan_body(Elab *e, Scope *s, const Stmt *scan) {
     Scope *in = scope_new(e, s);
     long steps = scan_length(e, s, scan);
-    if (!steps) return;
+    if (!steps) {
+        for (int i = 0; i < scan->body.n; i++) { /* what it would define is known to be missing */
+            const Stmt *st = scan->body.at[i];
+            if (st->kind == STMT_DEFINE && !st->next) bind_tensor(e, s, st->name, NULL);
+        }
+        return;
+    }
     Index *t = NEW(e->arena, Index);
     *t = (Index){.name = scan->name.text, .span = scan->name.span, .n = 1, .extent = {steps}};
     t->var[0] = var_new(e->pool, t->name, steps);

@@ -227,6 +227,7 @@ static Val cond_value(Comp *c, Scope *s, Tree *t) {
 
 static bool bind_reduction(Comp *c, Scope *s, Tree *t, Vars *rvars) {
     Elab *e = c->e;
+    long terms = 1;
     for (int k = 0; k < t->reduce.over.n; k++) {
         Index *i = map_get(c->indices, &t->reduce.over.at[k]);
         if (!i) {
@@ -237,6 +238,11 @@ static bool bind_reduction(Comp *c, Scope *s, Tree *t, Vars *rvars) {
         for (int j = 0; j < i->n; j++) {
             PUSH(e->arena, *rvars, i->var[j]);
             PUSH(e->arena, c->vars, i->var[j]);
+            if (!__builtin_mul_overflow(terms, i->var[j]->hi + 1, &terms) &&
+                terms <= ELAB_ELEMENTS)
+                continue;
+            elab_error(e, t->span, "this reduction has more than 2^31 - 1 terms");
+            return false;
         }
     }
     return true;
@@ -253,6 +259,7 @@ static Term *reduction(Comp *c, Scope *s, Tree *t) {
     Expr *tests = c->tests;
     bool may_leave = c->may_leave;
     int depth = c->vars.n;
+    r->span = t->span;
     if (!bind_reduction(c, inner, t, &r->rvars)) {
         c->vars.n = depth;
         return NULL;

@@ -31,7 +31,7 @@ struct Frame {
     struct Skew {
         int var, follows; /* numbers: value[follows] = sum - (value[var] - from) */
         Expr *sum, *from;
-    } skew[4];
+    } skew[MAX_RANK];
     /* the reduction in progress */
     Buffer *acc, *acc_index; /* what terms are added to; the index beside it for argmax, argmin */
     Expr **acc_base;         /* where the accumulators' region starts */

@@ -568,6 +568,7 @@ static long room_along(const Layout *l, int axis) {
 typedef struct Overrun {
     Lower *L;
     Var *v;
+    long last; /* the greatest value that v takes in a vector */
     bool safe;
 } Overrun;
 
@@ -599,21 +600,25 @@ static void note_overrun(void *context, Expr *e) {
     if (e->op != OP_READ || !e_uses(e, o->v)) return;
     Pool *p = o->L->pool;
     const Buffer *local = local_read(o->L, e->node), *b = o->L->memory[e->node->id];
-    long c, lo, hi, axes = 0, last = round_up(o->v->hi + 1, o->L->width) - 1;
+    long c, lo, hi, axes = 0;
     Expr *rest;
     bool room = false;
     for (int i = 0; i < e->n; i++) axes += e_uses(e->arg[i], o->v);
     for (int i = 0; i < e->n && !local && b; i++)
         room |= axes == 1 && e_uses(e->arg[i], o->v) && e_affine(p, e->arg[i], o->v, &c, &rest) &&
-                c >= 0 && e_range(rest, &lo, &hi) && c * last + hi < room_for_read(b, e->node, i);
+                c >= 0 && e_range(rest, &lo, &hi) &&
+                c * o->last + hi < room_for_read(b, e->node, i);
     if (local) room = axes == 1 && local_may_overrun(local, e, o->v);
     else if (b && e_affine(p, layout_offset(p, &b->layout, e->arg), o->v, &c, &rest))
         room |= c == 0 || c == 1;
     o->safe &= room;
 }
 
-static bool reads_may_overrun(Lower *L, const Node *n, int k) {
-    Overrun o = {L, n->var[k], true};
+static bool reads_may_overrun(Lower *L, const Frame *f, int k) {
+    const Node *n = f->ns->node;
+    long lo, hi;
+    if (!e_range(f->value[k], &lo, &hi)) return false;
+    Overrun o = {L, n->var[k], hi + round_up(f->span[k], L->width) - 1, true};
     Expr *part[] = {L->body[n->id], L->guard[n->id], L->init[n->id]};
     for (int i = 0; i < COUNT_OF(part); i++)
         if (part[i]) e_visit(part[i], note_overrun, &o);
@@ -625,7 +630,7 @@ static bool reads_may_overrun(Lower *L, const Node *n, int k) {
 static bool may_overrun(Lower *L, const Frame *f, int k) {
     const Node *n = f->ns->node;
     if (k >= n->rank) return true;
-    if (!reads_may_overrun(L, n, k)) return false;
+    if (!reads_may_overrun(L, f, k)) return false;
     Buffer *m = L->memory[n->id];
     if (m && (!f->host || f->ns->stored)) {
         Expr *zero = e_int(L->pool, 0);

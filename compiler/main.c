@@ -2,6 +2,7 @@
 #include "compile.h"
 #include "elaborate.h"
 #include "schedule.h"
+#include "tree.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

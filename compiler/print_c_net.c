@@ -118,7 +118,7 @@ void c_descriptor(Printer *p, const Compiled *x) {
     c_line(p, "%s", "");
     c_line(p, "const netc_net %s = {", program->name);
     p->indent++;
-    c_line(p, ".abi = NETC_ABI,");
+    c_line(p, ".abi = NETC_ABI, .version = %s,", quoted(p, NETC_VERSION));
     c_line(p, ".name = %s,", quoted(p, program->name));
     c_line(p, ".hash = 0x%016llxu,", (unsigned long long)x->hash);
     c_line(p, ".target = %s,", quoted(p, x->target->name));

@@ -73,6 +73,8 @@ static void check_skew(ScheduleCheck *c, const NodeSchedule *ns, int i) {
         const LoopSpec *y = &ns->loops.at[j];
         if (j != i && (y->var == x->skew || y->skew == x->skew))
             schedule_fault(c, ns, i, "%s follows from this loop: it has no others", x->skew->name);
+        if (j < i && y->skew && y->var == x->var)
+            schedule_fault(c, ns, i, "there is a loop over a sum with %s already", x->var->name);
     }
 }
 

@@ -174,8 +174,9 @@ typedef struct Room {
 } Room;
 
 static long room_for_samples(ScheduleCheck *c, const Node *n) {
-    if (n->kind == NODE_INPUT) return round_up(n->shape[0], PAD);
-    if (schedule_fixed_layout(c->g, n)) return n->shape[0];
+    /* inputs and outputs: netc.h; what updates stored tensors has no samples */
+    if (n->kind == NODE_INPUT || schedule_fixed_layout(c->g, n))
+        return round_up(n->shape[0], PAD);
     const Layout *l = &c->s->of[n->id]->layout;
     return l->folded == 1 ? c->g->batch * 2 : room_along(l, 0);
 }

@@ -22,7 +22,7 @@
  */
 #ifndef NETC_TREE_H
 #define NETC_TREE_H
-#include "diag.h"
+#include "front.h"
 
 typedef struct Tree Tree;
 typedef VEC(Tree *) Trees;
@@ -260,17 +260,12 @@ typedef struct Import {
     const char *path;
 } Import;
 
-typedef struct File {
+struct File {
     const Source *source;
     VEC(Import) imports;
     Defs defs;
-} File;
+};
 
-/* The tree of a text; errors go to d, and what could not be understood is left out. Null only
- * where nothing could be made of it (not UTF-8, nested too deep). */
-File *parse_text(Arena *a, Diags *d, const char *file_name, const char *text);
-/* The same for text that may hold zero bytes (which are reported). */
-File *parse_bytes(Arena *a, Diags *d, const char *file_name, const char *text, size_t n);
 /* An expression alone, for -D name=value; null where it has errors. */
 Tree *parse_expression(Arena *a, Diags *d, const char *source_name, const char *text);
 

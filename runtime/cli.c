@@ -175,8 +175,9 @@ static int run_command(const netc_net *net, const struct command *c, netc_option
 }
 
 static int version(const netc_net *net) {
-    printf("%s: compiled by netc for %s, graph %016llx, runtime interface %d\n", net->name,
-           net->target, (unsigned long long)net->hash, net->abi);
+    printf("%s: compiled by netc%s%s for %s, graph %016llx, runtime interface %d\n", net->name,
+           net->version ? " " : "", net->version ? net->version : "", net->target,
+           (unsigned long long)net->hash, net->abi);
     return 0;
 }
 

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include "netc_math.h"
 
-enum { NETC_MAX_RANK = 8, NETC_ABI = 1, NETC_ALIGN = 64 };
+enum { NETC_MAX_RANK = 8, NETC_ABI = 2, NETC_ALIGN = 64 };
 
 /* One tensor of the state block. Element i lies `sum over pieces (i[axis] / div % count) * stride`
  * floats after `offset`; the pieces of all axes together tell the layout that the compiler chose.
@@ -87,6 +87,7 @@ typedef void netc_function(const netc_call *call);
 
 typedef struct netc_net {
     int abi; /* NETC_ABI */
+    const char *version; /* of the netc that compiled it, or null */
     const char *name;
     uint64_t hash; /* of the frozen graph: equal hashes, equal bits */
     const char *target, *flags;

@@ -5,6 +5,7 @@
  */
 #include "internal.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 static long larger(long a, long b) { return a > b ? a : b; }
 
@@ -12,6 +13,20 @@ static long capacity(const netc_net *net) {
     long batch = larger(larger(net->training.batch, net->eval_batch), 1);
     long chunk = netc_round_up(net->prepare_batch, 16);
     return netc_round_up(netc_round_up(batch, net->prepare_batch), 16) + chunk;
+}
+
+static double gigabytes_needed(const netc_session *s, size_t n) {
+    double sample = (double)s->sample_bytes + 4 * (double)(s->sample_x + s->sample_output + 3);
+    return ((double)s->net->state_bytes + (double)s->net->arena_bytes + (double)n * sample) * 1e-9;
+}
+
+/* Systems lend memory that they do not have: what the machine cannot hold is refused at once. */
+static bool fits_machine(const netc_session *s, size_t n, netc_error *error) {
+    double need = gigabytes_needed(s, n);
+    double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) * 1e-9;
+    return have <= 0 || need <= have ||
+           netc_fail(error, "%s needs %.1f GB of memory, and this machine has %.1f GB",
+                     s->net->name, need, have);
 }
 
 bool netc_session_open(netc_session *s, const netc_net *net, int threads, netc_error *error) {
@@ -23,6 +38,7 @@ bool netc_session_open(netc_session *s, const netc_net *net, int threads, netc_e
     s->sample_bytes = netc_elements(net->data.rank, net->data.shape);
     s->sample_x = netc_elements(net->x_rank, net->x_shape);
     s->sample_output = netc_elements(net->output_rank, net->output_shape);
+    if (!fits_machine(s, n, error)) return false;
     s->bytes = netc_alloc(n * (size_t)s->sample_bytes);
     s->x = netc_alloc(n * (size_t)s->sample_x * sizeof *s->x);
     s->output = netc_alloc(n * (size_t)s->sample_output * sizeof *s->output);
@@ -37,8 +53,9 @@ bool netc_session_open(netc_session *s, const netc_net *net, int threads, netc_e
     if (s->bytes && s->x && s->output && s->loss && s->label && s->prediction && s->call.state &&
         s->call.arena && s->call.pool)
         return true;
+    double need = gigabytes_needed(s, n);
     netc_session_close(s);
-    return netc_fail(error, "not enough memory");
+    return netc_fail(error, "not enough memory: %s needs %.3g GB", net->name, need);
 }
 
 void netc_session_close(netc_session *s) {

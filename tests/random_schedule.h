@@ -214,7 +214,7 @@ static inline void rs_random_loops(Drafting *d, Node *n, Draft *x) {
     part.loops.n = 0;
     if (n->reduce != REDUCE_NONE) rs_reduction(d, &part, n);
     rs_merge(d, x, &all, &part);
-    if (n->n_rvars && n->rank && !lanes && rs_chance(d, 15)) rs_skew(d, x, n);
+    while (n->n_rvars && n->rank && !lanes && rs_chance(d, 20)) rs_skew(d, x, n);
     if (lane) rs_add_lane(d, x, n, lane);
     if (x->loops.n && x->loops.at[0].kind != LOOP_LANE && rs_chance(d, 20))
         x->loops.at[0].kind = LOOP_PARALLEL, x->loops.at[0].peel = false;

@@ -333,6 +333,18 @@ START_TEST(walks_meet_each_part_once) {
 }
 END_TEST
 
+START_TEST(large_expressions_print_parts_once) {
+    Expr *x = e_num(P, T_F64, 3), *e = e_host(P, HOST_STEP);
+    for (int i = 0; i < 40; i++) e = e_add(P, e_mul(P, e, e), x);
+    const char *shown = text(e);
+    ck_assert_uint_lt(strlen(shown), 2500);
+    ck_assert_msg(strstr(shown, "$39 * $39 + 3.0\n        where $1 = step * step + 3.0\n") != NULL,
+                  "%s", shown);
+    Expr *small = e_add(P, e_mul(P, x, e_host(P, HOST_STEP)), e_mul(P, x, e_host(P, HOST_STEP)));
+    ck_assert_ptr_null(strchr(text(small), '$'));
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("expr");
     TCase *t = tcase_create("expr");
@@ -352,6 +364,7 @@ int main(void) {
     tcase_add_test(t, substitution_decides);
     tcase_add_test(t, affine);
     tcase_add_test(t, walks_meet_each_part_once);
+    tcase_add_test(t, large_expressions_print_parts_once);
     tcase_set_timeout(t, 60);
     suite_add_tcase(s, t);
     SRunner *run = srunner_create(s);

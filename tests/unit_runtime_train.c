@@ -531,6 +531,16 @@ START_TEST(library) {
 }
 END_TEST
 
+START_TEST(what_no_machine_can_hold_is_refused) {
+    netc_net large = sample_net;
+    netc_session s;
+    netc_error e;
+    large.arena_bytes = (size_t)1 << 50;
+    ck_assert(!netc_session_open(&s, &large, 1, &e));
+    ck_assert_ptr_nonnull(strstr(e.text, "sample needs 1125899.9 GB of memory, and this machine"));
+}
+END_TEST
+
 START_TEST(benchmarks) {
     ck_assert_int_eq(run("bench --seconds 0.05 --json --threads 2"), 0);
     ck_assert_said("{\"spec\": \"sample\", \"threads\": 2, \"samples_per_second\": ");
@@ -616,6 +626,7 @@ int main(void) {
     tcase_add_test(t, predictions);
     tcase_add_test(t, library);
     tcase_add_test(t, benchmarks);
+    tcase_add_test(t, what_no_machine_can_hold_is_refused);
     tcase_add_loop_test(t, command_lines, 0, sizeof lines / sizeof *lines);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);

@@ -297,7 +297,9 @@ static const Wrong wrong[] = {
      "d reads h, which is not computed before it"},
     /* memory */
     {"function train\nkernel y { for n 16 }",
-     "the loops over samples go to 48, and y has room for 40"},
+     "the loops over samples go to 48, and h has room for 40"},
+    {"function train\nkernel y { for n 32 }",
+     "the loops over samples go to 64, and y has room for 48"},
     {"function train\nloop n 8 { kernel h { for n 3 } }",
      "do not divide the 8 samples around them"},
 };

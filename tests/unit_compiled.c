@@ -1,0 +1,197 @@
+/* unit_compiled.c: what the chosen schedules and the printer make of the library and of scans as
+ * users write them, compiled and run, gives the interpreter's bits: all functions of small
+ * networks, for every target, with 1, all but one and all samples of a batch.
+ */
+#include "choose.h"
+#include "compile.h"
+#include "library_cases.h"
+#include "lowered.h"
+
+/* --- recurrences that the library does not have --- */
+
+static const char cells[] =
+    "layer both_ways(k) on in[T, F] {\n"
+    "  param V[k, F] ~ normal(0, 0.5)\n"
+    "  scan t {\n"
+    "    state h[k] = 0\n"
+    "    next h[n] = tanh(h[n] + sum(f) V[n, f] * in[t, f])\n"
+    "    mid[t, n] = next h[n]\n"
+    "  }\n"
+    "  scan t backward {\n"
+    "    state g[k] = 0.5\n"
+    "    next g[n] = tanh(0.5 * g[n] + mid[t, n])\n"
+    "    out[t, n] = next g[n]\n"
+    "  }\n"
+    "}\n"
+    "layer turned(k) on in[T, F] {\n"
+    "  param V[k, F] ~ normal(0, 0.5)\n"
+    "  scan t {\n"
+    "    state h[k] = 0\n"
+    "    next h[n] = tanh(h[n] + sum(f) V[n, f] * (in[t, f] - in[T - 1 - t, f]))\n"
+    "    out[t, n] = next h[n] + inside(in[t + 1, 0], else 0)\n"
+    "  }\n"
+    "}\n"
+    "layer twice(k) on in[T, F] {\n"
+    "  param W[k, k] ~ normal(0, 0.5)\n"
+    "  param V[k, F] ~ normal(0, 0.5)\n"
+    "  scan t {\n"
+    "    state h[k] = 0\n"
+    "    z[n] = sum(m) W[n, m] * h[m] + sum(f) V[n, f] * in[t, f]\n"
+    "    next h[n] = tanh(z[n] + sum(m, l) W[n, l] * W[l, m] * h[m])\n"
+    "    out[t, n] = next h[n] + sum(m) W[m, n] * next h[m]\n"
+    "  }\n"
+    "}\n"
+    "layer by_step(k) on in[T, F] {\n"
+    "  param W[T, k, k] ~ normal(0, 0.5)\n"
+    "  param h0[k] = 0.3\n"
+    "  scan t {\n"
+    "    state h[n < k] = h0[n] + in[0, 0]\n"
+    "    next h[n] = tanh(sum(m) W[t, n, m] * h[m] + sum(f) in[t, f])\n"
+    "    out[t, n] = next h[n]\n"
+    "  }\n"
+    "}\n"
+    "layer choosy(k) on in[T, F] {\n"
+    "  param V[k, F] ~ normal(0, 0.5)\n"
+    "  scan t {\n"
+    "    state h[k] = 0, c[k] = 1\n"
+    "    top[n < k] = max(f) (V[n, f] * in[t, f] + h[n])\n"
+    "    next c[n] = prod(m < k) (0.5 + c[m] * top[m] / 2)\n"
+    "    next h[n] = training ? (bernoulli(0.7) ? tanh(top[n]) : 0) : tanh(next c[n])\n"
+    "    out[t, n] = next h[n] * next c[n]\n"
+    "  }\n"
+    "}\n"
+    "layer normalized(k) on in[T, F] {\n"
+    "  param V[k, F] ~ normal(0, 0.5)\n"
+    "  scan t {\n"
+    "    state h[k] = 0\n"
+    "    z[n] = h[n] + sum(f) V[n, f] * in[t, f]\n"
+    "    m[n < k] = (sum(b in batch) z@b[n]) / batch.count\n"
+    "    next h[n] = tanh(z[n] - m[n])\n"
+    "    out[t, n] = next h[n]\n"
+    "  }\n"
+    "}\n";
+
+static const char *const scans[] = {
+    "both_ways(3)", "turned(4)", "twice(9)", "by_step(3)", "choosy(3)",
+    "normalized(3)", "lstm(17)", "gru(8) -> both_ways(16)",
+};
+
+static const char *const rules[] = {
+    "sgd(0.1, momentum = 0.9)", "sgd(0.1, momentum = 0.9, nesterov = true, decay = 0.01)",
+    "rmsprop", "adam", "adamw", "clip_norm(0.1) -> sgd", "clip_value(0.01) -> adam",
+    "sgd(lr = cosine(warmup(0.1, 10)))",
+};
+
+/* --- cases --- */
+
+enum { MOST = 1000 };
+
+static Lowered *compiled[MOST];
+static int n_compiled;
+
+static void add_function(const Compiled *x, Graph *g, int function, const char *what) {
+    Lowered *c = NEW(arena, Lowered);
+    *c = (Lowered){.arena = arena, .graph = g, .layouts = x->layouts, .seed = 7,
+                   .function = x->function[function]};
+    c->name = arena_printf(arena, "f%d", n_compiled);
+    c->what = arena_printf(arena, "%s, %s", what, function_names[function]);
+    c->function->name = c->name;
+    loop_verify(c->function, "plan");
+    lowered_expect(c);
+    ck_assert_int_lt(n_compiled, MOST);
+    compiled[n_compiled++] = c;
+}
+
+static void add_program(Program *p, const char *target, const char *what) {
+    ck_assert_msg(p != NULL, "%s: %s", what, said());
+    CompileOptions options = {.target = target};
+    const Compiled *x = compile(p, &options, diags);
+    ck_assert_ptr_nonnull(x);
+    Graph *graph[N_FUNCTIONS] = {p->init, p->prepare, p->train, p->eval, p->predict};
+    for (int i = 0; i < N_FUNCTIONS; i++) add_function(x, graph[i], i, what);
+}
+
+static void run_all(const char *target) {
+    char directory[] = "/tmp/netc_compiled_XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    char *path = arena_printf(arena, "%s/cases", directory);
+    void *so = lowered_compile(path, target_find(target), compiled, n_compiled);
+    ck_assert_msg(so != NULL, "%s.c does not compile for %s", path, target);
+    for (int i = 0; i < n_compiled; i++) {
+        Text why = {.arena = arena};
+        bool same = lowered_run(compiled[i], so, &why);
+        ck_assert_msg(same, "%s for %s (%s in %s.c): %s", compiled[i]->what, target,
+                      compiled[i]->name, path, why.at);
+    }
+    n_compiled = 0;
+    dlclose(so);
+    ck_assert_int_eq(system(arena_printf(arena, "rm -r %s", directory)), 0);
+}
+
+/* The targets that this machine can run; eight and sixteen lanes have the same text but for that,
+ * so the wider stands for both until check-all. */
+static bool is_tried(int i) {
+    int native = target_find("native")->lanes;
+    if (getenv("NETC_TEST_ALL")) return targets[i].lanes <= native;
+    return targets[i].lanes == native || targets[i].lanes == 1;
+}
+
+/* --- tests --- */
+
+static void small_networks(const char *target, long batch, int from, int step) {
+    for (int i = from; i < COUNT_OF(cases); i += step)
+        add_program(case_program(i, "sgd", batch), target, cases[i].items);
+    run_all(target);
+}
+
+START_TEST(test_library_by_samples) {
+    if (is_tried(_i)) small_networks(targets[_i].name, 19, 0, 1);
+}
+END_TEST
+
+START_TEST(test_library_in_small_batches) {
+    if (is_tried(_i)) small_networks(targets[_i].name, 3, _i % 3, 3);
+}
+END_TEST
+
+START_TEST(test_scans) {
+    if (!is_tried(_i)) return;
+    for (int i = 0; i < COUNT_OF(scans); i++) {
+        char *items = arena_printf(arena, "model scaled -> rows -> %s -> last -> dense(3)\n"
+                                          "loss softmax_cross_entropy\n"
+                                          "train { optimizer sgd  batch 18 }", scans[i]);
+        char *defs = arena_printf(arena, "%s%s", cells, probe);
+        add_program(small_net(defs, "1, 4, 5", items), targets[_i].name, scans[i]);
+    }
+    run_all(targets[_i].name);
+}
+END_TEST
+
+START_TEST(test_optimizers) {
+    if (!is_tried(_i)) return;
+    for (int i = 0; i < COUNT_OF(rules); i++) {
+        char *items = arena_printf(arena, "model dense(9) -> relu -> dense(3)\n"
+                                          "loss softmax_cross_entropy + l2(0.1)\n"
+                                          "train { optimizer %s  batch 5 }", rules[i]);
+        add_program(small_net(probe, "20", items), targets[_i].name, rules[i]);
+    }
+    run_all(targets[_i].name);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("compiled");
+    TCase *t = tcase_create("compiled");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_loop_test(t, test_library_by_samples, 0, n_targets);
+    tcase_add_loop_test(t, test_library_in_small_batches, 0, n_targets);
+    tcase_add_loop_test(t, test_scans, 0, n_targets);
+    tcase_add_loop_test(t, test_optimizers, 0, n_targets);
+    tcase_set_timeout(t, 600);
+    suite_add_tcase(s, t);
+    SRunner *run = srunner_create(s);
+    srunner_run_all(run, CK_NORMAL);
+    int failed = srunner_ntests_failed(run);
+    srunner_free(run);
+    return failed != 0;
+}
