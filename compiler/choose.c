@@ -558,6 +558,79 @@ static void attach(Choose *c, NodeSchedule *ns, NodeSchedule *host) {
     PUSH(c->arena, host->attached, ns);
 }
 
+/* --- updates of one parameter together --- */
+
+static bool is_member(Node *const *group, int n, const Node *node) {
+    for (int i = 0; i < n; i++)
+        if (group[i] == node) return true;
+    return false;
+}
+
+/* Is all that reads n, be it through inline nodes, in the group and at its own index? */
+static bool is_read_within(Choose *c, const Node *n, Node *const *group, int members) {
+    for (int i = 0; i < c->n_readers[n->id]; i++) {
+        const Node *r = c->readers[n->id][i];
+        if (!fits_epilogue(c, n, r) || !reads_only_own_index(n, r)) return false;
+        bool in_line = schedule_of(c->s, r)->place == PLACE_INLINE;
+        if (in_line ? !is_read_within(c, r, group, members) : !is_member(group, members, r))
+            return false;
+    }
+    return c->n_readers[n->id] > 0;
+}
+
+static bool equal_layouts(const Layout *a, const Layout *b) {
+    return a->n == b->n && !memcmp(a->piece, b->piece, sizeof *a->piece * (size_t)a->n);
+}
+
+/* An elementwise kernel in the loops of its host: all of what these leave. */
+static void attach_elementwise(Choose *c, NodeSchedule *ns, NodeSchedule *host, int depth) {
+    Node *n = ns->node;
+    Var *lane = choose_lane(n, &ns->layout);
+    for (int i = 0; i < n->rank; i++) {
+        LoopSpec spec = {.kind = LOOP_UNROLL, .node = n, .var = n->var[i], .step = 1};
+        if (n->var[i] != lane) PUSH(c->arena, ns->loops, spec);
+    }
+    LoopSpec spec = {.kind = LOOP_LANE, .node = n, .var = lane, .step = 1};
+    if (lane) PUSH(c->arena, ns->loops, spec);
+    ns->place = PLACE_ATTACHED;
+    ns->host = host;
+    ns->depth = depth;
+    ns->stored = updated_by(c->g, n) != NULL;
+    PUSH(c->arena, host->attached, ns);
+}
+
+/* Loops that outer nodes of a kernel have, before those that each element of a tile needs. */
+static int outer_loops(const NodeSchedule *ns) {
+    int n = 0;
+    while (n < ns->loops.n && ns->loops.at[n].kind != LOOP_LANE &&
+           ns->loops.at[n].kind != LOOP_UNROLL)
+        n++;
+    return n;
+}
+
+/* What an update alone is computed from, other updates and the gradient among them, goes into its
+ * kernel: the tensors are passed over once, and the gradient stays in registers. */
+static void attach_updates(Choose *c, NodeSchedule *host) {
+    Node *root = host->node, *group[MAX_RANK] = {root}, *gradient = NULL;
+    if (host->place != PLACE_KERNEL || host->attached.n || root->reduce != REDUCE_NONE) return;
+    int members = 1;
+    for (int i = root->id - 1; i >= 0 && !gradient; i--) {
+        Node *n = c->g->nodes.at[i];
+        NodeSchedule *ns = schedule_of(c->s, n);
+        if (n->kind != NODE_COMP || ns->place != PLACE_KERNEL || is_output(c->g, n)) continue;
+        bool own = same_shape(n, root) && is_read_within(c, n, group, members);
+        if (!own || ns->attached.n || !equal_layouts(&ns->layout, &host->layout)) continue;
+        if (n->reduce == REDUCE_SUM && !updated_by(c->g, n)) gradient = n;
+        else if (n->reduce == REDUCE_NONE && members < MAX_RANK) group[members++] = n;
+    }
+    if (members == 1) return;
+    if (gradient) attach(c, schedule_of(c->s, gradient), host);
+    else choose_loops(c->g, c->target, host, goes_parallel(c, root));
+    if (gradient) schedule_of(c->s, gradient)->stored = false;
+    for (int i = members - 1; i > 0; i--)
+        attach_elementwise(c, schedule_of(c->s, group[i]), host, outer_loops(host));
+}
+
 /* --- windows: a contraction whose results only windows of a maximum see --- */
 
 typedef struct Window {
@@ -718,8 +791,10 @@ static void add_items(Choose *c) {
         in_scan = component;
         PUSH(c->arena, scan->items, add_kernel(c, ns));
     }
-    for (int i = 0; i < g->n_updates; i++)
-        PUSH(c->arena, c->s->items, add_kernel(c, schedule_of(c->s, g->update[i].next)));
+    for (int i = 0; i < g->n_updates; i++) {
+        NodeSchedule *ns = schedule_of(c->s, g->update[i].next);
+        if (ns->place == PLACE_KERNEL) PUSH(c->arena, c->s->items, add_kernel(c, ns));
+    }
 }
 
 static bool has_images(const Graph *g) {
@@ -750,6 +825,8 @@ Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
         ns->stored = ns->place == PLACE_KERNEL;
         ns->layout = *layout_of(&c, ns->node);
     }
+    for (int i = 0; i < g->n_updates; i++)
+        attach_updates(&c, schedule_of(c.s, g->update[i].next));
     for (int i = 0; i < g->nodes.n; i++) {
         NodeSchedule *ns = schedule_of(c.s, g->nodes.at[i]);
         if (ns->node->kind != NODE_COMP || ns->place != PLACE_KERNEL) continue;

@@ -90,6 +90,7 @@ Compiled *compile(Program *p, const CompileOptions *o, Diags *d) {
         if (!schedule[i]) schedule[i] = choose_legal(graph[i], x->target, x->layouts);
         if (dumps(o, "schedule")) schedule_print(o->dumped, schedule[i], x->layouts);
         x->function[i] = lower(schedule[i], x->layouts);
+        sections(x->function[i]);
         plan(x->function[i]);
         if (dumps(o, "loops")) loop_print(o->dumped, x->function[i]);
     }
