@@ -1,9 +1,9 @@
 /* sections.c: steps that do not depend on each other run together, as one parallel region.
  *
  * Requires: steps in an order that is right. Establishes: the same with fewer regions, and with
- * less that only one thread does. A kernel of one task beside a parallel loop costs next to nothing;
- * alone, the other threads wait for it. A step goes to the last region before it that it may move
- * up to; one that may move down to the region that comes goes there.
+ * less that only one thread does. A kernel of one task beside a parallel loop costs next to
+ * nothing; alone, the other threads wait for it. A step goes to the last region before it that it
+ * may move up to; one that may move down to the region that comes goes there.
  *
  * Two steps depend on each other where one writes a buffer that the other uses. Buffers have no
  * places yet, so equal memory never means the same place by chance.
