@@ -75,6 +75,7 @@ Compiled *compile(Program *p, const CompileOptions *o, Diags *d) {
     Compiled *x = NEW(p->arena, Compiled);
     x->program = p;
     x->target = target_find(o->target);
+    x->profile = o->profile;
     for (int i = 0; i < COUNT_OF(phases); i++) {
         if (!strcmp(phases[i].name, "expand")) x->hash = hash_graphs(graph);
         run_phase(&phases[i], graph, o);

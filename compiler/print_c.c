@@ -165,13 +165,20 @@ static void print_call(Printer *p, const Routine *r) {
     for (int i = 0; i < r->vars.n; i++, comma = ", ")
         text_add(&t, "%s%s", comma, c_name(p, r->vars.at[i], r->vars.at[i]->name));
     if (r->uses_count) text_add(&t, "%scount", comma);
+    if (p->profile) c_line(p, "begun = netc_kernel_begin();");
     c_line(p, "%s);", t.at);
+    if (!p->profile) return;
+    int number = p->first_kernel;
+    while (p->function->routines.at[number - p->first_kernel] != r) number++;
+    c_line(p, "netc_kernel_end(&kernels[%d], begun);", number);
 }
 
 static void print_memory(Printer *p) {
     c_line(p, "char *state = call->state, *arena = call->arena;");
     c_line(p, "long count = call->count;");
     c_line(p, "(void)state, (void)arena, (void)count;");
+    if (p->profile) c_line(p, "uint64_t begun = 0;");
+    if (p->profile) c_line(p, "(void)begun;");
 }
 
 typedef VEC(Var *) Vars;
@@ -345,7 +352,12 @@ void print_c(Text *c, Text *h, const Compiled *x) {
     text_add(c, "#include \"%s.h\"\n#include \"netc_vector.h\"\n", program->name);
     text_add(c, "\ntypedef struct netc_task {\n    const netc_call *call;\n    long at[8];\n"
                 "} netc_task;\n");
-    for (int i = 0; i < N_FUNCTIONS; i++) print_function(&p, x->function[i]);
+    p.profile = x->profile;
+    if (x->profile) c_kernels(&p, x);
+    for (int i = 0; i < N_FUNCTIONS; i++) {
+        print_function(&p, x->function[i]);
+        p.first_kernel += x->function[i]->routines.n;
+    }
     c_descriptor(&p, x);
     text_add(h, "/* %s.h: written by netc. */\n#ifndef NETC_NET_%s\n#define NETC_NET_%s\n"
                 "#include \"netc.h\"\n\nextern const netc_net %s;\n#endif\n",

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include "netc_math.h"
 
-enum { NETC_MAX_RANK = 8, NETC_ABI = 1, NETC_ALIGN = 64 };
+enum { NETC_MAX_RANK = 8, NETC_ABI = 2, NETC_ALIGN = 64 };
 
 /* One tensor of the state block. Element i lies `sum over pieces (i[axis] / div % count) * stride`
  * floats after `offset`; the pieces of all axes together tell the layout that the compiler chose.
@@ -85,6 +85,14 @@ typedef struct netc_call {
 
 typedef void netc_function(const netc_call *call);
 
+/* A kernel of a network that was compiled with --profile: what it took over all calls and threads.
+ */
+typedef struct netc_kernel {
+    const char *function, *name, *what;
+    double flops; /* useful ones, whenever the function runs on a whole batch */
+    uint64_t calls, nanoseconds;
+} netc_kernel;
+
 typedef struct netc_net {
     int abi; /* NETC_ABI */
     const char *name;
@@ -109,6 +117,8 @@ typedef struct netc_net {
     netc_function *eval;
     netc_function *predict;
     double (*rate)(const netc_call *call); /* the learning rate at call's step; or null */
+    netc_kernel *kernel; /* compiled with --profile, else null: written by every call */
+    int n_kernels;
 } netc_net;
 
 /* Run f(context, 0 .. tasks - 1), in any order, on the pool's threads; returns when all are done.
@@ -123,6 +133,10 @@ static inline void netc_parallel(netc_pool *pool, void (*f)(void *, int), void *
         for (int i = 0; i < tasks; i++) f(context, i);
     }
 }
+
+/* Around a call of a kernel, where kernels are measured. */
+uint64_t netc_kernel_begin(void);
+void netc_kernel_end(netc_kernel *kernel, uint64_t begun);
 
 /* The whole program of a trained network: train | eval | predict | bench | summary. */
 int netc_main(const netc_net *net, int argc, char **argv);
