@@ -515,8 +515,8 @@ static NodeSchedule *epilogue_of(Choose *c, Node *n) {
 
 /* A kernel's work has to outweigh waking the other threads. */
 static bool goes_parallel(Choose *c, const Node *n) {
-    enum { WORTH_THREADS = 200000 };
-    double work = 1;
+    enum { WORTH_THREADS = 200000, NO_PRODUCT = 16 };
+    double work = n->reduce == REDUCE_SUM ? 1 : NO_PRODUCT;
     for (int i = 0; i < n->rank; i++) work *= (double)n->shape[i];
     for (int i = 0; i < n->n_rvars; i++) work *= (double)(n->rvar[i]->hi + 1);
     return work >= WORTH_THREADS && !node_component(c->g, n);
@@ -840,5 +840,6 @@ Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
         choose_loops(g, t, ns, goes_parallel(&c, ns->node));
     }
     add_items(&c);
+    choose_blocks(c.s);
     return c.s;
 }

@@ -21,4 +21,7 @@ void choose_unrolled(const Graph *g, NodeSchedule *ns);
 void choose_rest(const Graph *g, NodeSchedule *host);
 /* The variable along which a node's vectors lie, or null. */
 Var *choose_lane(const Node *n, const Layout *l);
+
+/* choose_blocks.c: items of one sample or more share loops over blocks of samples. */
+void choose_blocks(Schedule *s);
 #endif
