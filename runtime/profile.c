@@ -47,7 +47,8 @@ static void print_row(const Row *r, long steps, double total, double peak, bool 
     const netc_kernel *k = r->kernel;
     double ms = r->seconds * 1e3 / (double)steps, calls = (double)k->calls / (double)steps;
     double gflops = r->seconds > 0 ? k->flops * 1e-9 * (double)steps / r->seconds : 0;
-    double share = total > 0 ? 100 * r->seconds / total : 0, of = peak > 0 ? 100 * gflops / peak : 0;
+    double share = total > 0 ? 100 * r->seconds / total : 0;
+    double of = peak > 0 ? 100 * gflops / peak : 0;
     if (json)
         printf("{\"function\": \"%s\", \"kernel\": \"%s\", \"calls\": %.6g, \"ms\": %.6g, "
                "\"percent\": %.4g, \"gflops\": %.5g, \"peak_percent\": %.4g}\n",
