@@ -90,6 +90,13 @@ $(EXAMPLES:%=generated/%.c): generated/%.c: examples/%.net $(wildcard */*.net) $
 bench: specs  ## measure the training speed of the twelve, a JSON object each
 	@for s in $(SPECS); do $(B)/$$s bench --json $(ARGS) || exit 1; done
 
+profile: $(SPEC:%=$(B)/profile/%)  ## tell the time of each kernel: make profile SPEC=lenet_tuned
+	$(B)/profile/$(SPEC) bench --profile --resident --threads 1 $(ARGS)
+$(B)/profile/%: $(B)/netc $(B)/libnetc.a force
+	$(B)/netc --profile --target $(TARGET) $(wildcard specs/$*.net examples/$*.net) -o $(@D)
+	$(CC) $(NETFLAGS) $$(sed -n '1s/.*(\(-[^)]*\)).*/\1/p' $@.c) -Iruntime -DNETC_NET=$* \
+	  $@.c runtime/main.c $(B)/libnetc.a $(LIBS) -o $@
+
 study: specs  ## train the twelve with seeds 1, 2 and 3 and write docs/results.md (takes hours)
 	B=$(B) sh tests/study.sh $(SPECS)
 
@@ -132,4 +139,4 @@ clean:  ## remove what was built
 -include $(wildcard $(B)/*/*.d)
 .DELETE_ON_ERROR:
 force:
-.PHONY: force all help deps run specs bench study tests check check-all accept install clean
+.PHONY: force all help deps run specs bench profile study tests check check-all accept install clean

@@ -484,8 +484,8 @@ int choose_update_number(const Graph *g, const Node *n) {
 
 /* A kernel's work has to outweigh waking the other threads. */
 bool choose_goes_parallel(Choose *c, const Node *n) {
-    enum { WORTH_THREADS = 200000 };
-    double work = 1;
+    enum { WORTH_THREADS = 200000, NO_PRODUCT = 16 };
+    double work = n->reduce == REDUCE_SUM ? 1 : NO_PRODUCT;
     for (int i = 0; i < n->rank; i++) work *= (double)n->shape[i];
     for (int i = 0; i < n->n_rvars; i++) work *= (double)(n->rvar[i]->hi + 1);
     return work >= WORTH_THREADS && !node_component(c->g, n);
@@ -698,5 +698,6 @@ Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
         if (!choose_is_fixed(&c, ns->node)) choose_passes(g, ns, ns);
     }
     add_items(&c);
+    choose_blocks(c.s);
     return c.s;
 }

@@ -30,6 +30,9 @@ bool choose_goes_parallel(Choose *c, const Node *n);
  * they read with them. */
 void choose_fuse(Choose *c);
 
+/* choose_blocks.c: small kernels in a row run by blocks of samples. */
+void choose_blocks(Schedule *s);
+
 /* choose_tile.c: the loops of one kernel. */
 void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel);
 /* Those of a contraction; axes marked in `whole` lie in the register tile altogether. */

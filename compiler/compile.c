@@ -75,6 +75,7 @@ Compiled *compile(Program *p, const CompileOptions *o, Diags *d) {
     Compiled *x = NEW(p->arena, Compiled);
     x->program = p;
     x->target = target_find(o->target);
+    x->profile = o->profile;
     for (int i = 0; i < COUNT_OF(phases); i++) {
         if (!strcmp(phases[i].name, "expand")) x->hash = hash_graphs(graph);
         run_phase(&phases[i], graph, o);
@@ -90,6 +91,7 @@ Compiled *compile(Program *p, const CompileOptions *o, Diags *d) {
         if (!schedule[i]) schedule[i] = choose_legal(graph[i], x->target, x->layouts);
         if (dumps(o, "schedule")) schedule_print(o->dumped, schedule[i], x->layouts);
         x->function[i] = lower(schedule[i], x->layouts);
+        sections(x->function[i]);
         plan(x->function[i]);
         if (dumps(o, "loops")) loop_print(o->dumped, x->function[i]);
     }

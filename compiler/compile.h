@@ -12,6 +12,7 @@ typedef struct CompileOptions {
     const char *schedule_text;
     const char *dump;          /* the stage to print into `dumped`, or null */
     Text *dumped;
+    bool profile;              /* the program measures its kernels */
 } CompileOptions;
 
 /* Stages that can be dumped, for messages; "tree" is the driver's. */

@@ -89,6 +89,11 @@ static void print_step(Text *t, const Step *s, int indent) {
         text_add(t, "call %s\n", s->routine->name);
         return;
     }
+    if (s->kind == STEP_TOGETHER) {
+        text_add(t, "together\n");
+        for (int i = 0; i < s->steps.n; i++) print_step(t, s->steps.at[i], indent + 2);
+        return;
+    }
     text_add(t, "%s %s%s to ", s->kind == STEP_LOOP ? "for" : "parallel", s->var->name,
              s->down ? " down" : "");
     e_print(t, s->count);

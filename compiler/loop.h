@@ -31,7 +31,7 @@ struct Buffer {
     Stored *stored;
     Node *node;       /* what it holds; null for scalars */
     size_t offset;    /* ARENA, SCALARS: bytes, from plan */
-    int first, last;  /* steps between which its contents are needed, from lower */
+    int first, last;  /* steps between which its contents are needed, from plan */
     const char *shape; /* "[64, 128] as 0 1:144", for people */
 };
 
@@ -72,17 +72,19 @@ typedef struct Routine {
     Expr *parallel_count;  /* iterations of its own parallel loop, where they follow the count */
     bool uses_count;
     Body body;
-    double flops;          /* useful ones, a call */
+    double flops;          /* useful ones, whenever the function runs on a whole batch */
 } Routine;
 
 typedef struct Step Step;
 struct Step {
-    enum { STEP_CALL, STEP_LOOP, STEP_PARALLEL } kind;
+    /* TOGETHER: its steps in any order, on threads: the tasks of parallel ones, and the others as
+     * one task each */
+    enum { STEP_CALL, STEP_LOOP, STEP_PARALLEL, STEP_TOGETHER } kind;
     Routine *routine;
     Var *var; /* LOOP, PARALLEL: from 0 to count - 1, */
     Expr *count;
     bool down; /* LOOP: or downward */
-    int number; /* PARALLEL: the printer's */
+    int number; /* PARALLEL, TOGETHER: the printer's */
     VEC(Step *) steps;
 };
 
@@ -99,6 +101,7 @@ typedef struct LoopFunction {
 } LoopFunction;
 
 LoopFunction *lower(const Schedule *s, const Layouts *l);
+void sections(LoopFunction *f);
 void plan(LoopFunction *f);
 void loop_print(Text *t, const LoopFunction *f);
 void loop_verify(const LoopFunction *f, const char *pass);

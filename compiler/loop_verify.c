@@ -382,6 +382,30 @@ static void check_call(Check *c, const Routine *r, int at) {
     }
 }
 
+static void check_step(Check *c, const Step *s, int at, const Step *parallel);
+
+/* What one writes no other touches. */
+static void check_apart(Check *c, const Routine *r, const Step *s) {
+    for (int i = 0; i < r->written.n && s->kind == STEP_CALL; i++)
+        if (has_buffer(s->routine->buffers.at, s->routine->buffers.n, r->written.at[i]))
+            broken(c, "%s runs beside %s, which writes %s", s->routine->name, r->name,
+                   r->written.at[i]->name);
+    for (int i = 0; i < s->steps.n; i++) check_apart(c, r, s->steps.at[i]);
+}
+
+static void check_all_apart(Check *c, const Step *a, const Step *b) {
+    if (a->kind == STEP_CALL) check_apart(c, a->routine, b);
+    for (int i = 0; i < a->steps.n; i++) check_all_apart(c, a->steps.at[i], b);
+}
+
+static void check_together(Check *c, const Step *s, int at) {
+    for (int i = 0; i < s->steps.n; i++) {
+        for (int j = 0; j < s->steps.n; j++)
+            if (j != i) check_all_apart(c, s->steps.at[i], s->steps.at[j]);
+        check_step(c, s->steps.at[i], at, NULL);
+    }
+}
+
 static void check_step(Check *c, const Step *s, int at, const Step *parallel) {
     if (s->kind == STEP_CALL) {
         for (int i = 0; i < s->routine->vars.n; i++)
@@ -395,7 +419,12 @@ static void check_step(Check *c, const Step *s, int at, const Step *parallel) {
         check_routine(&inner, s->routine, parallel);
         return;
     }
-    if (s->kind == STEP_PARALLEL && parallel) broken(c, "tasks within tasks");
+    if ((s->kind == STEP_PARALLEL || s->kind == STEP_TOGETHER) && parallel)
+        broken(c, "tasks within tasks");
+    if (s->kind == STEP_TOGETHER) {
+        check_together(c, s, at);
+        return;
+    }
     long lo, hi;
     c->scalar = map_new(c->arena);
     if (!e_range(one_lane(c, s->count), &lo, &hi) || s->var->lo > 0 || hi > s->var->hi + 1)

@@ -232,19 +232,6 @@ static void lower_items(Lower *L, Steps *to, Item *const *item, int n) {
     for (int i = 0; i < n; i++) lower_item(L, to, item[i]);
 }
 
-/* --- lifetimes --- */
-
-static void touch(Step *s, int at) {
-    if (s->kind == STEP_CALL) {
-        for (int i = 0; i < s->routine->buffers.n; i++) {
-            Buffer *b = s->routine->buffers.at[i];
-            if (b->first < 0) b->first = at;
-            b->last = at;
-        }
-    }
-    for (int i = 0; i < s->steps.n; i++) touch(s->steps.at[i], at);
-}
-
 LoopFunction *lower(const Schedule *s, const Layouts *l) {
     Graph *g = s->graph;
     Arena *a = g->program->arena;
@@ -269,6 +256,5 @@ LoopFunction *lower(const Schedule *s, const Layouts *l) {
     }
     lower_items(L, (Steps *)&f->steps, s->items.at, s->items.n);
     f->scalars->size = f->words->size = f->scalar.n;
-    for (int i = 0; i < f->steps.n; i++) touch(f->steps.at[i], i);
     return f;
 }

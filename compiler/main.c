@@ -21,11 +21,12 @@ static const char usage[] =
     "                    differentiate, solve, views-again, guards-again, factors, algebra,\n"
     "                    common, materialise, expand, order, schedule, loops\n"
     "  --schedule=FILE   take the schedule from a file instead of choosing one\n"
+    "  --profile         write a program whose command bench can tell the time of each kernel\n"
     "  --help, --version\n";
 
 typedef struct Options {
     const char *spec, *out, *target, *dump, *schedule;
-    bool check, summary;
+    bool check, summary, profile;
     const char **defines;
     int n_defines;
 } Options;
@@ -63,6 +64,8 @@ static void parse_option(Options *o, int argc, char **argv, int *i) {
         o->check = true;
     } else if (!strcmp(arg, "--summary")) {
         o->summary = true;
+    } else if (!strcmp(arg, "--profile")) {
+        o->profile = true;
     } else if (!strncmp(arg, "-o", 2)) {
         o->out = value_of("-o", argc, argv, i);
     } else if (!strncmp(arg, "-D", 2)) {
@@ -155,7 +158,8 @@ static void print_summary(const Program *p) {
 }
 
 static int finish(Arena *a, const Options *o, Diags *d, Program *p) {
-    CompileOptions options = {.target = o->target, .dump = o->dump, .schedule_name = o->schedule};
+    CompileOptions options = {.target = o->target, .dump = o->dump, .schedule_name = o->schedule,
+                              .profile = o->profile};
     Text dumped = {.arena = a};
     options.dumped = &dumped;
     size_t n;

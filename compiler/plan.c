@@ -1,7 +1,7 @@
 /* plan.c: give every buffer of a function its place in the arena, by lifetime.
  *
- * Requires: first and last step of every buffer. Establishes: offsets such that buffers whose
- * lifetimes meet do not overlap, and the arena's size. Larger buffers choose first; each takes the
+ * Establishes: first and last step of every buffer, offsets such that buffers whose lifetimes meet
+ * do not overlap, and the arena's size. Larger buffers choose first; each takes the
  * lowest place where it fits.
  */
 #include "loop.h"
@@ -34,7 +34,19 @@ static void place(Buffer *b, Buffer **placed, int n, size_t from) {
     }
 }
 
+static void touch(const Step *s, int at) {
+    if (s->kind == STEP_CALL) {
+        for (int i = 0; i < s->routine->buffers.n; i++) {
+            Buffer *b = s->routine->buffers.at[i];
+            if (b->first < 0) b->first = at;
+            b->last = at;
+        }
+    }
+    for (int i = 0; i < s->steps.n; i++) touch(s->steps.at[i], at);
+}
+
 void plan(LoopFunction *f) {
+    for (int i = 0; i < f->steps.n; i++) touch(f->steps.at[i], i);
     Arena *a = f->graph->program->arena;
     Buffer **list = NEW_ARRAY(a, Buffer *, f->buffers.n + 1);
     int n = 0;

@@ -21,6 +21,7 @@ struct Compiled {
     Layouts *layouts;
     LoopFunction *function[N_FUNCTIONS];
     uint64_t hash; /* of the frozen graphs */
+    bool profile;  /* every call of a kernel is measured */
 };
 
 /* One function alone, for tests: what stands before it in a file is the caller's. */
@@ -39,6 +40,8 @@ typedef struct Printer {
     Map *temps;  /* Expr -> name of the constant that holds it, in the current statement */
     int n_temps;
     int n_tasks;
+    bool profile;
+    int first_kernel; /* the number of the function's first among all */
     VEC(Var *) around; /* loops around the current step */
 } Printer;
 
@@ -53,4 +56,6 @@ void c_line(Printer *p, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* print_c_net.c */
 void c_descriptor(Printer *p, const Compiled *x);
+/* The table of kernels that are measured. */
+void c_kernels(Printer *p, const Compiled *x);
 #endif

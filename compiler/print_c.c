@@ -165,26 +165,27 @@ static void print_call(Printer *p, const Routine *r) {
     for (int i = 0; i < r->vars.n; i++, comma = ", ")
         text_add(&t, "%s%s", comma, c_name(p, r->vars.at[i], r->vars.at[i]->name));
     if (r->uses_count) text_add(&t, "%scount", comma);
+    if (p->profile) c_line(p, "begun = netc_kernel_begin();");
     c_line(p, "%s);", t.at);
+    if (!p->profile) return;
+    int number = p->first_kernel;
+    while (p->function->routines.at[number - p->first_kernel] != r) number++;
+    c_line(p, "netc_kernel_end(&kernels[%d], begun);", number);
 }
 
 static void print_memory(Printer *p) {
     c_line(p, "char *state = call->state, *arena = call->arena;");
     c_line(p, "long count = call->count;");
     c_line(p, "(void)state, (void)arena, (void)count;");
+    if (p->profile) c_line(p, "uint64_t begun = 0;");
+    if (p->profile) c_line(p, "(void)begun;");
 }
 
 typedef VEC(Var *) Vars;
 
 static void print_steps(Printer *p, Step *const *step, int n);
 
-/* Tasks are numbered in the order of the text; inner ones come first. */
-static void print_tasks(Printer *p, Step *s, Vars *around) {
-    if (s->kind == STEP_CALL) return;
-    PUSH(p->arena, *around, s->var);
-    for (int i = 0; i < s->steps.n; i++) print_tasks(p, s->steps.at[i], around);
-    around->n--;
-    if (s->kind != STEP_PARALLEL) return;
+static void begin_task(Printer *p, Step *s, const Vars *around) {
     s->number = p->n_tasks++;
     p->names = map_new(p->arena);
     p->taken = names_new(p->arena);
@@ -197,10 +198,61 @@ static void print_tasks(Printer *p, Step *s, Vars *around) {
     print_memory(p);
     for (int i = 0; i < around->n; i++)
         c_line(p, "long %s = around->at[%d];", c_name(p, around->at[i], around->at[i]->name), i);
-    c_line(p, "long %s = task;", c_name(p, s->var, s->var->name));
-    print_steps(p, s->steps.at, s->steps.n);
+}
+
+static void end_block(Printer *p) {
     p->indent--;
     c_line(p, "}");
+}
+
+static void print_task(Printer *p, const Step *s) {
+    c_line(p, "long %s = task;", c_name(p, s->var, s->var->name));
+    print_steps(p, s->steps.at, s->steps.n);
+}
+
+/* Steps that run together: the tasks of each, one after the other. */
+static void print_together(Printer *p, Step *s) {
+    for (int i = 0; i < s->steps.n; i++) {
+        Step *part = s->steps.at[i];
+        const char *tasks = part->kind == STEP_PARALLEL ? text_of(p, part->count) : "1";
+        c_line(p, "if (task >= 0 && task < %s) {", tasks);
+        p->indent++;
+        if (part->kind == STEP_PARALLEL) print_task(p, part);
+        else print_steps(p, &s->steps.at[i], 1);
+        end_block(p);
+        if (i + 1 < s->steps.n) c_line(p, "task -= (int)(%s);", tasks);
+    }
+}
+
+/* Tasks are numbered in the order of the text; inner ones come first. */
+static void print_tasks(Printer *p, Step *s, Vars *around) {
+    if (s->kind == STEP_CALL) return;
+    if (s->kind == STEP_TOGETHER) {
+        begin_task(p, s, around);
+        print_together(p, s);
+        end_block(p);
+        return;
+    }
+    PUSH(p->arena, *around, s->var);
+    for (int i = 0; i < s->steps.n; i++) print_tasks(p, s->steps.at[i], around);
+    around->n--;
+    if (s->kind != STEP_PARALLEL) return;
+    begin_task(p, s, around);
+    print_task(p, s);
+    end_block(p);
+}
+
+static const char *tasks_of(Printer *p, const Step *s) {
+    if (s->kind == STEP_PARALLEL) return text_of(p, s->count);
+    Text t = {.arena = p->arena};
+    long single = 0;
+    for (int i = 0; i < s->steps.n; i++) {
+        const Step *part = s->steps.at[i];
+        if (part->kind == STEP_PARALLEL) text_add(&t, "%s + ", text_of(p, part->count));
+        else single++;
+    }
+    text_add(&t, "%ld", single);
+    return t.at;
 }
 
 static void print_parallel(Printer *p, const Step *s) {
@@ -208,7 +260,7 @@ static void print_parallel(Printer *p, const Step *s) {
     for (int i = 0; i < p->around.n; i++)
         text_add(&t, ", %s", c_name(p, p->around.at[i], p->around.at[i]->name));
     c_line(p, "netc_parallel(call->pool, %s_task%d, &(netc_task){call, {%s}}, (int)(%s));",
-           p->function->name, s->number, t.n ? t.at + 2 : "0", text_of(p, s->count));
+           p->function->name, s->number, t.n ? t.at + 2 : "0", tasks_of(p, s));
 }
 
 static void print_steps(Printer *p, Step *const *step, int n) {
@@ -216,7 +268,7 @@ static void print_steps(Printer *p, Step *const *step, int n) {
         Step *s = step[i];
         if (s->kind == STEP_CALL) {
             print_call(p, s->routine);
-        } else if (s->kind == STEP_PARALLEL) {
+        } else if (s->kind == STEP_PARALLEL || s->kind == STEP_TOGETHER) {
             print_parallel(p, s);
         } else {
             const char *v = c_name(p, s->var, s->var->name), *count = text_of(p, s->count);
@@ -300,7 +352,12 @@ void print_c(Text *c, Text *h, const Compiled *x) {
     text_add(c, "#include \"%s.h\"\n#include \"netc_vector.h\"\n", program->name);
     text_add(c, "\ntypedef struct netc_task {\n    const netc_call *call;\n    long at[8];\n"
                 "} netc_task;\n");
-    for (int i = 0; i < N_FUNCTIONS; i++) print_function(&p, x->function[i]);
+    p.profile = x->profile;
+    if (x->profile) c_kernels(&p, x);
+    for (int i = 0; i < N_FUNCTIONS; i++) {
+        print_function(&p, x->function[i]);
+        p.first_kernel += x->function[i]->routines.n;
+    }
     c_descriptor(&p, x);
     text_add(h, "/* %s.h: written by netc. */\n#ifndef NETC_NET_%s\n#define NETC_NET_%s\n"
                 "#include \"netc.h\"\n\nextern const netc_net %s;\n#endif\n",

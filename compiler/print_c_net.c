@@ -102,6 +102,19 @@ static void print_rate(Printer *p, const Program *program) {
     c_line(p, "}");
 }
 
+void c_kernels(Printer *p, const Compiled *x) {
+    text_add(p->out, "\nstatic netc_kernel kernels[] = {\n");
+    for (int i = 0; i < N_FUNCTIONS; i++) {
+        const LoopFunction *f = x->function[i];
+        for (int j = 0; j < f->routines.n; j++) {
+            const Routine *r = f->routines.at[j];
+            text_add(p->out, "    {\"%s\", \"%s\", %s, %.17g, 0, 0},\n", f->name, r->name,
+                     quoted(p, r->comment), r->flops);
+        }
+    }
+    text_add(p->out, "    {0},\n};\n");
+}
+
 void c_descriptor(Printer *p, const Compiled *x) {
     Program *program = x->program;
     const Training *tr = &program->training;
@@ -142,6 +155,8 @@ void c_descriptor(Printer *p, const Compiled *x) {
     for (int i = 0; i < N_FUNCTIONS; i++)
         c_line(p, ".%s = %s,", function_names[i], function_names[i]);
     if (tr->rate) c_line(p, ".rate = rate,");
+    if (x->profile)
+        c_line(p, ".kernel = kernels, .n_kernels = sizeof kernels / sizeof *kernels - 1,");
     p->indent--;
     c_line(p, "};");
 }

@@ -16,6 +16,7 @@ typedef struct Bench {
     float *images;        /* resident: prepared, in order */
     int32_t *labels;
     long batch, samples, step; /* of an epoch; steps done */
+    long steps;              /* that were measured */
     double rate, percent, peak;
 } Bench;
 
@@ -70,7 +71,7 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static double median(double *x, int n) {
+double netc_median(double *x, int n) {
     qsort(x, (size_t)n, sizeof *x, ascending);
     return x[n / 2];
 }
@@ -93,6 +94,7 @@ static void measure(Bench *b, bool resident, double seconds) {
     if (n < 1) n = 1;
     double fit = seconds / ((double)n * each);
     int slices = fit < MIN_SLICES ? MIN_SLICES : fit > MAX_SLICES ? MAX_SLICES : (int)fit;
+    netc_profile_clear(b->s.net);
     double before = netc_fma_peak(b->s.call.pool);
     for (int i = 0; i < slices; i++) {
         double begun = netc_now(), samples = 0;
@@ -103,9 +105,10 @@ static void measure(Bench *b, bool resident, double seconds) {
         percent[i] = peaks[i] > 0 ? 100 * rate[i] * flops * 1e-9 / peaks[i] : 0;
         before = after;
     }
-    b->rate = median(rate, slices);
-    b->percent = median(percent, slices);
-    b->peak = median(peaks, slices);
+    b->steps = n * slices;
+    b->rate = netc_median(rate, slices);
+    b->percent = netc_median(percent, slices);
+    b->peak = netc_median(peaks, slices);
 }
 
 static void print_result(const Bench *b, const netc_options *o) {
@@ -132,6 +135,9 @@ static void print_result(const Bench *b, const netc_options *o) {
 }
 
 static bool start(Bench *b, const netc_net *net, const netc_options *o, netc_error *error) {
+    if (o->profile && !net->n_kernels)
+        return netc_fail(error, "the program does not measure its kernels: compile it with "
+                                "netc --profile (make profile SPEC=%s)", net->name);
     uint64_t seed = o->has_seed ? o->seed : net->training.seed;
     if (!netc_session_open(&b->s, net, o->threads, error) ||
         !netc_dataset_open(&b->d, &net->data, o->data, seed, o->limit, NETC_TRAINING_FILES, error))
@@ -155,10 +161,13 @@ static bool start(Bench *b, const netc_net *net, const netc_options *o, netc_err
 int netc_bench_command(const netc_net *net, const netc_options *o) {
     Bench b = {0};
     netc_error error = {""};
+    if (o->inference) return netc_bench_inference(net, o);
     bool ok = start(&b, net, o, &error);
     if (ok) {
         measure(&b, o->resident, o->seconds > 0 ? o->seconds : 5);
         print_result(&b, o);
+        if (o->profile)
+            netc_profile_print(net, b.steps, netc_pool_threads(b.s.call.pool), b.peak, o->json);
     }
     netc_dataset_close(&b.d);
     netc_session_close(&b.s);

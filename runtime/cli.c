@@ -49,6 +49,10 @@ static const struct option {
      TRAIN | EVAL | PREDICT | BENCH, 1024},
     {"--resident", NULL, "train on 4,096 prepared samples, in order in memory", FLAG, AT(resident),
      BENCH, 0},
+    {"--profile", NULL, "also tell the time of each kernel (of programs from netc --profile)",
+     FLAG, AT(profile), BENCH, 0},
+    {"--inference", NULL, "measure prediction: one sample, and batches", FLAG, AT(inference), BENCH,
+     0},
     {"--seconds", "S", "measure for about so long (else 5)", SECONDS, AT(seconds), BENCH, 0},
     {"--json", NULL, "print JSON", FLAG, AT(json), TRAIN | EVAL | PREDICT | BENCH | SUMMARY, 0},
 #undef AT

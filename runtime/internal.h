@@ -182,7 +182,7 @@ typedef struct netc_options {
     const char *data, *save, *resume, *log, *weights;
     long epochs, limit, steps, threads;
     uint64_t seed;
-    bool has_seed, json, resident;
+    bool has_seed, json, resident, profile, inference;
     double seconds;
     char **file;
     int n_files;
@@ -195,6 +195,16 @@ int netc_summary_command(const netc_net *net, const netc_options *o);
 /* Weights from o->weights (or NAME.safetensors), and the statistics that go with them. */
 bool netc_session_load(netc_session *s, const netc_options *o, netc_error *error);
 int netc_report(const netc_options *o, const netc_error *error); /* prints, returns 1 */
+
+/* ---- profile.c ---- */
+void netc_profile_clear(const netc_net *net);
+/* A table of the kernels that ran since, over `steps` steps, on `threads` threads of which all
+ * together can do `peak` GFLOP/s; 0: unknown. */
+void netc_profile_print(const netc_net *net, long steps, int threads, double peak, bool json);
+
+/* ---- inference.c ---- */
+int netc_bench_inference(const netc_net *net, const netc_options *o);
+double netc_median(double *x, int n); /* sorts x */
 
 /* ---- peak.c ---- */
 /* What this machine can do in float fma now, on all threads of the pool, in GFLOP/s; 0: unknown. */

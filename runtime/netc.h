@@ -85,6 +85,14 @@ typedef struct netc_call {
 
 typedef void netc_function(const netc_call *call);
 
+/* A kernel of a network that was compiled with --profile: what it took over all calls and threads.
+ */
+typedef struct netc_kernel {
+    const char *function, *name, *what;
+    double flops; /* useful ones, whenever the function runs on a whole batch */
+    uint64_t calls, nanoseconds;
+} netc_kernel;
+
 typedef struct netc_net {
     int abi; /* NETC_ABI */
     const char *version; /* of the netc that compiled it, or null */
@@ -110,6 +118,8 @@ typedef struct netc_net {
     netc_function *eval;
     netc_function *predict;
     double (*rate)(const netc_call *call); /* the learning rate at call's step; or null */
+    netc_kernel *kernel; /* compiled with --profile, else null: written by every call */
+    int n_kernels;
 } netc_net;
 
 /* Run f(context, 0 .. tasks - 1), in any order, on the pool's threads; returns when all are done.
@@ -124,6 +134,10 @@ static inline void netc_parallel(netc_pool *pool, void (*f)(void *, int), void *
         for (int i = 0; i < tasks; i++) f(context, i);
     }
 }
+
+/* Around a call of a kernel, where kernels are measured. */
+uint64_t netc_kernel_begin(void);
+void netc_kernel_end(netc_kernel *kernel, uint64_t begun);
 
 /* The whole program of a trained network: train | eval | predict | bench | summary. */
 int netc_main(const netc_net *net, int argc, char **argv);

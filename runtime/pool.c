@@ -1,11 +1,14 @@
 /* pool.c: threads that share the tasks of one parallel region at a time.
  *
- * `ticket` holds the region's number and how many tasks nobody has taken; a thread takes one by
- * lowering it with a compare and swap. That succeeds only while the region is open, so what was
- * read of it before is of that region too; a thread that comes late finds another number, or none
- * left, and has changed nothing. So the caller waits for tasks, never for threads, and a thread
- * that the machine does not run just then costs nothing unless it is in the middle of a task.
- * Whoever waits spins for some tens of microseconds, then sleeps.
+ * Each thread has a share of a region's tasks, neighbors in order, the same for the same number of
+ * tasks: what a task leaves in the caches is likely to be where the next region's wants it. A
+ * thread takes from the front of its own share; when that is empty, from the back of the others'.
+ * A share holds the region's number beside its tasks, and a thread takes one by a compare and swap.
+ * That succeeds only while the region is open, so what was read of it before is of that region too;
+ * a thread that comes late finds another number, or nothing left, and has changed nothing. So the
+ * caller waits for tasks, never for threads, and a thread that the machine does not run just then
+ * costs nothing unless it is in the middle of a task. Whoever waits spins for some tens of
+ * microseconds, then sleeps.
  */
 #define _GNU_SOURCE
 #include "internal.h"
@@ -15,23 +18,40 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SPINS = 1000, MAX_THREADS = 1024 };
+enum {
+    SPINS = 2000,
+    MAX_THREADS = 1024,
+    SHARE_BITS = 18 /* of a share's first task, and of its end; above them the region */
+};
+static const uint32_t largest = (1u << SHARE_BITS) - 1;
 typedef void task_function(void *context, int task);
 
+typedef struct Share { /* on a line of its own */
+    _Atomic uint64_t left;
+    char apart[NETC_ALIGN - sizeof(uint64_t)];
+} Share;
+
+typedef struct Worker {
+    netc_pool *pool;
+    int number;
+    pthread_t thread;
+} Worker;
+
 struct netc_pool {
-    _Atomic uint64_t ticket; /* region << 32 | tasks left */
+    _Atomic uint32_t region;
     _Atomic(task_function *) f;
     _Atomic(void *) context;
-    atomic_int tasks;
-    char apart[NETC_ALIGN]; /* what every task writes lies on a line of its own */
-    atomic_int done;        /* tasks of the region */
+    atomic_int tasks, unit; /* tasks that are taken at once */
+    char apart[NETC_ALIGN]; /* what every thread writes lies on a line of its own */
+    atomic_int done;        /* units of the region */
     atomic_int asleep;      /* workers */
     atomic_bool waiting;    /* the caller sleeps */
     atomic_bool quit;
     pthread_mutex_t mutex;
     pthread_cond_t work, finished;
     int n_workers;
-    pthread_t worker[];
+    Share *share; /* of the caller, then of the workers */
+    Worker worker[];
 };
 
 static void relax(void) {
@@ -42,58 +62,80 @@ static void relax(void) {
 #endif
 }
 
-/* Take tasks of `region` until there are none. */
-static void work(netc_pool *p, uint32_t region) {
-    uint64_t ticket = atomic_load(&p->ticket);
-    while ((uint32_t)(ticket >> 32) == region && (uint32_t)ticket) {
-        task_function *f = atomic_load_explicit(&p->f, memory_order_relaxed);
-        void *context = atomic_load_explicit(&p->context, memory_order_relaxed);
-        int tasks = atomic_load_explicit(&p->tasks, memory_order_relaxed);
-        int left = (int)(uint32_t)ticket;
-        if (!atomic_compare_exchange_weak(&p->ticket, &ticket, ticket - 1)) continue;
-        f(context, tasks - left);
-        ticket = atomic_load(&p->ticket);
-        if (atomic_fetch_add(&p->done, 1) + 1 == tasks && atomic_load(&p->waiting)) {
-            pthread_mutex_lock(&p->mutex);
-            pthread_cond_signal(&p->finished);
-            pthread_mutex_unlock(&p->mutex);
-        }
+static uint64_t share_of(uint32_t region, uint32_t first, uint32_t end) {
+    return (uint64_t)region << (2 * SHARE_BITS) | (uint64_t)first << SHARE_BITS | end;
+}
+
+/* A unit of the share, the first or the last; -1: there is none, or it is of another region. */
+static int take(Share *s, uint32_t region, bool own) {
+    uint64_t left = atomic_load(&s->left);
+    for (;;) {
+        uint32_t first = (uint32_t)(left >> SHARE_BITS) & largest, end = (uint32_t)left & largest;
+        if (left != share_of(region, first, end) || first >= end) return -1;
+        uint64_t rest = own ? share_of(region, first + 1, end) : share_of(region, first, end - 1);
+        if (atomic_compare_exchange_weak(&s->left, &left, rest))
+            return (int)(own ? first : end - 1);
     }
 }
 
-static uint32_t region_of(netc_pool *p) { return (uint32_t)(atomic_load(&p->ticket) >> 32); }
+static int units(int tasks, int unit) { return (tasks + unit - 1) / unit; }
+
+/* Take units of a share until there are none; returns whether there were any. */
+static bool work_on(netc_pool *p, uint32_t region, Share *s, bool own) {
+    task_function *f = atomic_load_explicit(&p->f, memory_order_relaxed);
+    void *context = atomic_load_explicit(&p->context, memory_order_relaxed);
+    int tasks = atomic_load_explicit(&p->tasks, memory_order_relaxed);
+    int unit = atomic_load_explicit(&p->unit, memory_order_relaxed), done = 0;
+    for (int u; (u = take(s, region, own)) >= 0; done++)
+        for (int i = u * unit; i < (u + 1) * unit && i < tasks; i++) f(context, i);
+    if (!done || atomic_fetch_add(&p->done, done) + done != units(tasks, unit)) return done > 0;
+    if (atomic_load(&p->waiting)) {
+        pthread_mutex_lock(&p->mutex);
+        pthread_cond_signal(&p->finished);
+        pthread_mutex_unlock(&p->mutex);
+    }
+    return true;
+}
+
+static void work(netc_pool *p, uint32_t region, int number) {
+    int threads = p->n_workers + 1;
+    for (int i = 0; i < threads; i++)
+        work_on(p, region, &p->share[(number + i) % threads], i == 0);
+}
 
 static void wait_for_region(netc_pool *p, uint32_t seen) {
     for (int i = 0; i < SPINS; i++) {
-        if (region_of(p) != seen || atomic_load(&p->quit)) return;
+        if (atomic_load(&p->region) != seen || atomic_load(&p->quit)) return;
         relax();
     }
     pthread_mutex_lock(&p->mutex);
     atomic_fetch_add(&p->asleep, 1);
-    while (region_of(p) == seen && !atomic_load(&p->quit)) pthread_cond_wait(&p->work, &p->mutex);
+    while (atomic_load(&p->region) == seen && !atomic_load(&p->quit))
+        pthread_cond_wait(&p->work, &p->mutex);
     atomic_fetch_sub(&p->asleep, 1);
     pthread_mutex_unlock(&p->mutex);
 }
 
 static void *worker(void *context) {
-    netc_pool *p = context;
+    Worker *w = context;
+    netc_pool *p = w->pool;
     uint32_t seen = 0;
     while (!atomic_load(&p->quit)) {
         wait_for_region(p, seen);
-        seen = region_of(p);
-        work(p, seen);
+        seen = atomic_load(&p->region);
+        work(p, seen, w->number);
     }
     return NULL;
 }
 
-static void wait_for_tasks(netc_pool *p, int tasks) {
+static void wait_for_units(netc_pool *p, int units) {
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load(&p->done) == tasks) return;
+        if (atomic_load(&p->done) == units) return;
         relax();
     }
     pthread_mutex_lock(&p->mutex);
     atomic_store(&p->waiting, true);
-    while (atomic_load(&p->done) != tasks) pthread_cond_wait(&p->finished, &p->mutex);
+    while (atomic_load(&p->done) != units) pthread_cond_wait(&p->finished, &p->mutex);
     atomic_store(&p->waiting, false);
     pthread_mutex_unlock(&p->mutex);
 }
@@ -111,15 +153,23 @@ void netc_pool_run(netc_pool *p, task_function *f, void *context, int tasks) {
         for (int i = 0; i < tasks; i++) f(context, i);
         return;
     }
-    uint32_t region = region_of(p) + 1;
+    int unit = tasks / (int)largest + 1, all = units(tasks, unit), threads = p->n_workers + 1;
+    uint32_t region = (atomic_load(&p->region) + 1) & (UINT32_MAX >> (2 * SHARE_BITS - 32));
     atomic_store_explicit(&p->f, f, memory_order_relaxed);
     atomic_store_explicit(&p->context, context, memory_order_relaxed);
     atomic_store_explicit(&p->tasks, tasks, memory_order_relaxed);
-    atomic_store(&p->done, 0);
-    atomic_store(&p->ticket, (uint64_t)region << 32 | (uint32_t)tasks);
-    if (atomic_load(&p->asleep)) wake(p, tasks - 1);
-    work(p, region);
-    wait_for_tasks(p, tasks);
+    atomic_store_explicit(&p->unit, unit, memory_order_relaxed);
+    atomic_store_explicit(&p->done, 0, memory_order_relaxed);
+    for (int i = 0; i < threads; i++) {
+        uint32_t first = (uint32_t)((long)all * i / threads);
+        uint32_t end = (uint32_t)((long)all * (i + 1) / threads);
+        atomic_store_explicit(&p->share[i].left, share_of(region, first, end),
+                              memory_order_release);
+    }
+    atomic_store(&p->region, region);
+    if (atomic_load(&p->asleep)) wake(p, all - 1);
+    work(p, region, 0);
+    wait_for_units(p, all);
 }
 
 static int processors(void) {
@@ -132,15 +182,23 @@ static int processors(void) {
 netc_pool *netc_pool_new(int threads) {
     if (threads <= 0) threads = processors();
     if (threads > MAX_THREADS) threads = MAX_THREADS;
-    size_t bytes = sizeof(netc_pool) + (size_t)threads * sizeof(pthread_t);
+    size_t bytes = sizeof(netc_pool) + (size_t)threads * sizeof(Worker);
     netc_pool *p = netc_alloc(bytes);
-    if (!p) return NULL;
+    Share *share = netc_alloc((size_t)threads * sizeof(Share));
+    if (!p || !share) {
+        free(p);
+        free(share);
+        return NULL;
+    }
+    p->share = share;
     pthread_mutex_init(&p->mutex, NULL);
     pthread_cond_init(&p->work, NULL);
     pthread_cond_init(&p->finished, NULL);
-    while (p->n_workers < threads - 1 &&
-           !pthread_create(&p->worker[p->n_workers], NULL, worker, p))
-        p->n_workers++;
+    for (; p->n_workers < threads - 1; p->n_workers++) {
+        Worker *w = &p->worker[p->n_workers];
+        *w = (Worker){.pool = p, .number = p->n_workers + 1};
+        if (pthread_create(&w->thread, NULL, worker, w)) break;
+    }
     return p;
 }
 
@@ -152,9 +210,10 @@ void netc_pool_free(netc_pool *p) {
     atomic_store(&p->quit, true);
     pthread_cond_broadcast(&p->work);
     pthread_mutex_unlock(&p->mutex);
-    for (int i = 0; i < p->n_workers; i++) pthread_join(p->worker[i], NULL);
+    for (int i = 0; i < p->n_workers; i++) pthread_join(p->worker[i].thread, NULL);
     pthread_cond_destroy(&p->finished);
     pthread_cond_destroy(&p->work);
     pthread_mutex_destroy(&p->mutex);
+    free(p->share);
     free(p);
 }

@@ -76,16 +76,33 @@ static void fetch(const uint8_t *at, size_t size) {
     for (size_t k = 0; k < size; k += NETC_ALIGN) __builtin_prefetch(at + k);
 }
 
+typedef struct Gather {
+    netc_session *s;
+    const netc_samples *from;
+    const int32_t *index;
+    long first, n, each; /* samples a task */
+} Gather;
+
+static void gather(void *context, int task) {
+    enum { AHEAD = 4 };
+    const Gather *g = context;
+    netc_session *s = g->s;
+    size_t size = (size_t)s->sample_bytes;
+    long end = (task + 1) * g->each < g->n ? (task + 1) * g->each : g->n;
+    for (long i = task * g->each; i < end; i++) {
+        size_t at = (size_t)(g->index ? g->index[i] : g->first + i);
+        if (g->index && i + AHEAD < end)
+            fetch(g->from->bytes + (size_t)g->index[i + AHEAD] * size, size);
+        memcpy(s->bytes + (size_t)i * size, g->from->bytes + at * size, size);
+        s->label[i] = g->from->label[at];
+    }
+}
+
 void netc_gather(netc_session *s, const netc_samples *from, const int32_t *index, long first,
                  long n) {
-    enum { AHEAD = 4 };
-    size_t size = (size_t)s->sample_bytes;
-    for (long i = 0; i < n; i++) {
-        size_t at = (size_t)(index ? index[i] : first + i);
-        if (index && i + AHEAD < n) fetch(from->bytes + (size_t)index[i + AHEAD] * size, size);
-        memcpy(s->bytes + (size_t)i * size, from->bytes + at * size, size);
-        s->label[i] = from->label[at];
-    }
+    enum { TASK = 16384 }; /* bytes: less is not worth another thread */
+    Gather g = {s, from, index, first, n, TASK / (s->sample_bytes + 1) + 1};
+    netc_pool_run(s->call.pool, gather, &g, (int)((n + g.each - 1) / g.each));
 }
 
 void netc_prepare(netc_session *s, const uint8_t *bytes, float *x, long n) {

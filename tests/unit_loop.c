@@ -35,6 +35,7 @@ static void setup(void) {
     }
     layouts_close(l);
     f = lower(s[2], l);
+    sections(f);
     plan(f);
 }
 

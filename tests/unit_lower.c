@@ -154,7 +154,7 @@ static Lowered *make_case(uint64_t seed, const Target *target, const char *name)
                                      target->name, chosen ? ", chosen" : "", graph.at, text);
     g->name = c->name;
     c->function = lower(s, l);
-    loop_verify(c->function, "lower");
+    sections(c->function);
     plan(c->function);
     loop_verify(c->function, "plan");
     current = "";

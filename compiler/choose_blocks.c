@@ -1,0 +1,139 @@
+/* choose_blocks.c: small kernels in a row run by blocks of samples, each thread with its own.
+ *
+ * Requires: the items of a schedule. Establishes: the same items, kernels that are too small for
+ * threads of their own in a common loop over blocks of samples where each reads of the others only
+ * its own sample. They would each be done by one thread while the others wait.
+ */
+#include "choose_parts.h"
+
+static bool is_update(const Graph *g, const Node *n) {
+    for (int i = 0; i < g->n_updates; i++)
+        if (g->update[i].next == n) return true;
+    return false;
+}
+
+typedef struct Reads {
+    const Schedule *s;
+    const Node *reader;
+    const Item *of; /* a kernel */
+    bool any, own;  /* does one read what of computes; always at its own sample? */
+} Reads;
+
+static bool is_computed_by(const NodeSchedule *ns, const Node *n) {
+    if (ns->node == n) return true;
+    for (int i = 0; i < ns->attached.n; i++)
+        if (is_computed_by(ns->attached.at[i], n)) return true;
+    return false;
+}
+
+static void note_read_of_kernel(void *context, Expr *e) {
+    Reads *r = context;
+    if (e->op != OP_READ) return;
+    Node *n = e->node;
+    bool in_line = n->kind == NODE_COMP && schedule_of(r->s, n)->place == PLACE_INLINE;
+    if (!in_line && !is_computed_by(r->of->kernel, n)) return;
+    Reads inner = {r->s, n, r->of, false, true};
+    Expr *part[] = {n->body, n->guard, n->init};
+    for (int i = 0; i < COUNT_OF(part) && in_line; i++)
+        if (part[i]) e_visit(part[i], note_read_of_kernel, &inner);
+    bool own_sample = n->batched && r->reader->batched && e->arg[0]->op == OP_VAR &&
+                      e->arg[0]->var == r->reader->var[0];
+    r->any |= !in_line || inner.any;
+    r->own &= (own_sample || (in_line && !inner.any)) && inner.own;
+}
+
+static void note_reads(Reads *r, const NodeSchedule *ns) {
+    r->reader = ns->node;
+    Expr *part[] = {ns->node->body, ns->node->guard, ns->node->init};
+    for (int i = 0; i < COUNT_OF(part); i++)
+        if (part[i]) e_visit(part[i], note_read_of_kernel, r);
+    for (int i = 0; i < ns->attached.n; i++) note_reads(r, ns->attached.at[i]);
+}
+
+typedef VEC(Item *) Items;
+
+static bool reads_any(Schedule *s, const Item *item, const Items *of) {
+    for (int i = 0; i < of->n; i++) {
+        Reads r = {.s = s, .of = of->at[i], .own = true};
+        note_reads(&r, item->kernel);
+        if (r.any) return true;
+    }
+    return false;
+}
+
+static bool reads_own_samples(Schedule *s, const Item *item, const Items *of) {
+    for (int i = 0; i < of->n; i++) {
+        Reads r = {.s = s, .of = of->at[i], .own = true};
+        note_reads(&r, item->kernel);
+        if (!r.own) return false;
+    }
+    return true;
+}
+
+static bool is_of_samples(const NodeSchedule *ns) {
+    if (!ns->node->batched) return false;
+    for (int i = 0; i < ns->node->n_rvars; i++)
+        if (ns->node->rvar[i]->batch) return false;
+    for (int i = 0; i < ns->attached.n; i++)
+        if (!is_of_samples(ns->attached.at[i])) return false;
+    return true;
+}
+
+static bool is_serial_kernel(Schedule *s, const Item *item) {
+    const NodeSchedule *ns = item->kernel;
+    return item->kind == ITEM_KERNEL && !is_update(s->graph, ns->node) &&
+           (ns->loops.n == 0 || ns->loops.at[0].kind != LOOP_PARALLEL);
+}
+
+static void cut_steps(NodeSchedule *ns) {
+    for (int i = 0; i < ns->loops.n; i++) {
+        LoopSpec *spec = &ns->loops.at[i];
+        if (spec->var->batch && spec->step > PAD) spec->step = PAD;
+    }
+    for (int i = 0; i < ns->attached.n; i++) cut_steps(ns->attached.at[i]);
+}
+
+/* The kernels from items[0] on that can run by blocks of samples; those between that cannot go
+ * before or after. Returns how many items it has dealt with. */
+static int block_from(Schedule *s, Item *const *items, int n, Items *to) {
+    Arena *a = s->graph->program->arena;
+    Items before = {0}, members = {0}, after = {0};
+    int i = 0;
+    for (; i < n && is_serial_kernel(s, items[i]); i++) {
+        if (is_of_samples(items[i]->kernel) && reads_own_samples(s, items[i], &members) &&
+            !reads_any(s, items[i], &after))
+            PUSH(a, members, items[i]);
+        else if (!reads_any(s, items[i], &members) && !reads_any(s, items[i], &after))
+            PUSH(a, before, items[i]);
+        else
+            PUSH(a, after, items[i]);
+    }
+    for (int j = 0; j < before.n; j++) PUSH(a, *to, before.at[j]);
+    if (members.n > 1) {
+        Item *block = NEW(a, Item);
+        *block = (Item){.kind = ITEM_LOOP, .step = PAD, .parallel = true};
+        for (int j = 0; j < members.n; j++) {
+            cut_steps(members.at[j]->kernel);
+            PUSH(a, block->items, members.at[j]);
+        }
+        PUSH(a, *to, block);
+    } else if (members.n) {
+        PUSH(a, *to, members.at[0]);
+    }
+    for (int j = 0; j < after.n; j++) PUSH(a, *to, after.at[j]);
+    return i;
+}
+
+void choose_blocks(Schedule *s) {
+    Arena *a = s->graph->program->arena;
+    Items to = {0}, items = {s->items.at, s->items.n, s->items.cap};
+    if (s->graph->batch < 2 * PAD) return;
+    for (int i = 0; i < items.n;) {
+        int done = block_from(s, &items.at[i], items.n - i, &to);
+        if (!done) PUSH(a, to, items.at[i]);
+        i += done ? done : 1;
+    }
+    s->items.at = to.at;
+    s->items.n = to.n;
+    s->items.cap = to.cap;
+}
