@@ -135,7 +135,8 @@ static const char *const sample_classes[] = {"cat", "dog", "a \"quoted\" bird"};
 
 /* Not constant: tests change what its train { } says. */
 static netc_net sample_net = {
-    .abi = NETC_ABI, .version = "0", .name = "sample", .hash = 0x123456789abcdef0, .target = "generic",
+    .abi = NETC_ABI, .version = "0", .name = "sample",
+    .hash = 0x123456789abcdef0, .target = "generic",
     .flags = "", .state_bytes = sizeof(sample_state), .arena_bytes = sizeof(sample_arena),
     .tensor = sample_tensors, .n_tensors = 5, .layer = sample_layers, .n_layers = 2,
     .data = {.name = "tiny", .format = "idx", .folder = "tiny-set",
