@@ -133,10 +133,19 @@ install: all  ## install netc, its runtime and netc.pc to DESTDIR/PREFIX
 	  'Cflags: -I$${prefix}/include/netc $(filter -f%,$(NETFLAGS))' \
 	  'Libs: -L$${prefix}/lib -lnetc $(LIBS)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/netc.pc
 
+uninstall:  ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/netc $(DESTDIR)$(PREFIX)/lib/libnetc.a \
+	  $(DESTDIR)$(PREFIX)/lib/pkgconfig/netc.pc
+	rm -rf $(DESTDIR)$(PREFIX)/include/netc $(DESTDIR)$(PREFIX)/share/netc
+
 clean:  ## remove what was built
 	rm -rf $(B) generated/*.[ch]
 
 -include $(wildcard $(B)/*/*.d)
 .DELETE_ON_ERROR:
 force:
+<<<<<<< HEAD
 .PHONY: force all help deps run specs bench profile study tests check check-all accept install clean
+=======
+.PHONY: force all help deps run specs bench study tests check check-all accept install uninstall clean
+>>>>>>> w-green

@@ -97,3 +97,18 @@ Compiled *compile(Program *p, const CompileOptions *o, Diags *d) {
     }
     return x;
 }
+
+static double sample_flops(const LoopFunction *f) {
+    double sum = 0;
+    for (int i = 0; i < f->routines.n; i++) sum += f->routines.at[i]->flops;
+    return sum / (double)f->graph->batch;
+}
+
+Costs compiled_costs(const Compiled *x) {
+    Costs c = {.state_bytes = x->layouts->bytes,
+               .train_flops = sample_flops(x->function[FUNCTION_TRAIN]),
+               .predict_flops = sample_flops(x->function[FUNCTION_PREDICT])};
+    for (int i = 0; i < N_FUNCTIONS; i++)
+        if (x->function[i]->arena_bytes > c.arena_bytes) c.arena_bytes = x->function[i]->arena_bytes;
+    return c;
+}

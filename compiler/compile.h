@@ -21,6 +21,12 @@ extern const int n_dump_names;
 
 /* Null where the schedule's text is at fault, which is then in d. */
 Compiled *compile(Program *p, const CompileOptions *o, Diags *d);
+/* What a program takes: memory, and useful operations a sample. */
+typedef struct Costs {
+    size_t state_bytes, arena_bytes;
+    double train_flops, predict_flops;
+} Costs;
+Costs compiled_costs(const Compiled *x);
 /* The .c and the .h of a program. The same input gives the same bytes. */
 void print_c(Text *c, Text *h, const Compiled *x);
 #endif

@@ -1,4 +1,5 @@
 /* elaborate_program.c: the five graphs of a net. */
+#include "c_names.h"
 #include "elaborate_parts.h"
 #include <string.h>
 
@@ -306,6 +307,9 @@ void build_program(Elab *e, const Def *net) {
     Program *p = e->program;
     p->name = net->name.text;
     p->file = net->name.span.source ? net->name.span.source->name : "";
+    if (c_taken(p->name))
+        elab_error(e, net->name.span, "a net cannot have the name `%s`, which means something in C "
+                   "already; call it `%s_net`, say", p->name, p->name);
     Scope *s = net_scope(e, net);
     const Def *data = find_data(e, net);
     bool good = data && read_data(e, data), complete = is_complete(e, net);

@@ -4,6 +4,7 @@
 #include "schedule.h"
 #include "tree.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,7 +17,7 @@ static const char usage[] =
     "  -D NAME=VALUE     set a constant of the spec\n"
     "  --target NAME     native (default), x86-64-v3, x86-64-v4, generic\n"
     "  --check           only say what is wrong with the spec\n"
-    "  --summary         print the table of layers\n"
+    "  --summary         print the layers, and what memory and work they take\n"
     "  --dump=STAGE      print a stage: tree, graph, views, increasing, guards, values,\n"
     "                    differentiate, solve, views-again, guards-again, factors, algebra,\n"
     "                    common, materialise, expand, order, schedule, loops\n"
@@ -143,8 +144,10 @@ static int write_program(Arena *a, const Options *o, const Program *p, const Com
     return status ? status : write_file(a, arena_printf(a, "%s.c", stem), &c);
 }
 
-static void print_summary(const Program *p) {
+static void print_summary(const Program *p, const Compiled *x) {
     long total = 0;
+    Costs costs = compiled_costs(x);
+    printf("%-16s %-44s %14s %10s\n", "layer", "is", "output", "parameters");
     for (int i = 0; i < p->n_layers; i++) {
         const struct LayerRow *r = &p->layer[i];
         char shape[128] = "";
@@ -155,6 +158,10 @@ static void print_summary(const Program *p) {
         total += r->parameters;
     }
     printf("%-16s %-44s %14s %10ld\n", "total", "", "", total);
+    printf("memory: %zu bytes of state, %zu of working memory\n", costs.state_bytes,
+           costs.arena_bytes);
+    printf("useful work a sample: %.3f MFLOP in training, %.3f in prediction\n",
+           costs.train_flops * 1e-6, costs.predict_flops * 1e-6);
 }
 
 static int finish(Arena *a, const Options *o, Diags *d, Program *p) {
@@ -167,12 +174,12 @@ static int finish(Arena *a, const Options *o, Diags *d, Program *p) {
         options.schedule_text = read_file(NULL, a, o->schedule, &n);
         if (!options.schedule_text) return stop("read", o->schedule);
     }
-    if (o->summary) print_summary(p);
-    if (o->check || (o->summary && !o->dump)) return 0;
+    if (o->check) return 0;
     Compiled *x = compile(p, &options, d);
+    if (o->summary && x) print_summary(p, x);
     if (o->dump && dumped.at) fputs(dumped.at, stdout);
     if (!x) return 1;
-    return o->dump ? 0 : write_program(a, o, p, x);
+    return o->dump || o->summary ? 0 : write_program(a, o, p, x);
 }
 
 static int run(Arena *a, const Options *o) {
@@ -197,6 +204,7 @@ static int run(Arena *a, const Options *o) {
 }
 
 int main(int argc, char **argv) {
+    signal(SIGXFSZ, SIG_IGN); /* writing then fails, and that is told */
     Options o = parse_options(argc, argv);
     Arena *a = arena_new();
     int status = run(a, &o);

@@ -117,11 +117,8 @@ static void print_routine(Printer *p, const Routine *r) {
     p->taken = names_new(p->arena);
     p->temps = map_new(p->arena);
     p->n_temps = 0;
-    static const char *const reserved[] = {"count", "call", "float", "int", "long", "for", "if",
-                                           "else", "double", "auto", "break", "case", "char",
-                                           "const", "do", "goto", "return", "short", "signed",
-                                           "sizeof", "static", "struct", "switch", "void", "while"};
-    for (int i = 0; i < COUNT_OF(reserved); i++) names_set(p->taken, reserved[i], p);
+    names_set(p->taken, "count", p);
+    names_set(p->taken, "call", p);
     Text t = {.arena = p->arena};
     text_add(&t, "static __attribute__((noinline)) void %s_%s(", p->function->name, r->name);
     const char *comma = "";

@@ -1,5 +1,6 @@
 /* print_c_expr.c: expressions of the loop IR as C. Vectors are vf, vi, vu and masks vm, of
  * netc_vector.h; what C writes with an operator on vectors is written so. */
+#include "c_names.h"
 #include "print.h"
 #include <math.h>
 #include <string.h>
@@ -27,7 +28,7 @@ void c_line(Printer *p, const char *format, ...) {
 const char *c_name(Printer *p, const void *key, const char *wish) {
     const char *name = map_get(p->names, key);
     if (name) return name;
-    name = wish;
+    name = wish = c_reserved(wish) ? arena_printf(p->arena, "x_%s", wish) : wish;
     for (int i = 2; names_get(p->taken, name); i++) name = arena_printf(p->arena, "%s%d", wish, i);
     names_set(p->taken, name, p);
     map_set(p->names, key, (void *)name);

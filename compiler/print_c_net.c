@@ -78,12 +78,6 @@ static void print_classes(Printer *p, const DataSet *d) {
     c_line(p, "static const char *const classes[] = {%s};", t.n ? t.at : "0");
 }
 
-static double flops(const LoopFunction *f, long batch) {
-    double sum = 0;
-    for (int i = 0; i < f->routines.n; i++) sum += f->routines.at[i]->flops;
-    return sum / (double)batch;
-}
-
 static const char *shape_of(Printer *p, const Node *n, bool batched) {
     return n ? list(p, n->rank - batched, n->shape + batched) : "{0}";
 }
@@ -120,9 +114,7 @@ void c_descriptor(Printer *p, const Compiled *x) {
     const Training *tr = &program->training;
     Node *prepared = graph_find_output(program->prepare, "x");
     Node *output = graph_find_output(program->eval, "output");
-    size_t arena = 0;
-    for (int i = 0; i < N_FUNCTIONS; i++)
-        if (x->function[i]->arena_bytes > arena) arena = x->function[i]->arena_bytes;
+    Costs costs = compiled_costs(x);
     c_line(p, "%s", "");
     print_tensors(p, x);
     print_layers(p, program);
@@ -136,7 +128,8 @@ void c_descriptor(Printer *p, const Compiled *x) {
     c_line(p, ".hash = 0x%016llxu,", (unsigned long long)x->hash);
     c_line(p, ".target = %s,", quoted(p, x->target->name));
     c_line(p, ".flags = %s,", quoted(p, x->target->flags));
-    c_line(p, ".state_bytes = %zu, .arena_bytes = %zu,", x->layouts->bytes, arena);
+    c_line(p, ".state_bytes = %zu, .arena_bytes = %zu,", costs.state_bytes,
+           costs.arena_bytes);
     c_line(p, ".tensor = tensors, .n_tensors = %d,", x->layouts->n);
     c_line(p, ".layer = layers, .n_layers = %d,", program->n_layers);
     print_data(p, &program->data);
@@ -149,9 +142,8 @@ void c_descriptor(Printer *p, const Compiled *x) {
            shape_of(p, output, true));
     c_line(p, ".prepare_batch = %ld, .eval_batch = %ld,", program->prepare->batch,
            program->eval->batch);
-    c_line(p, ".train_flops = %.17g, .predict_flops = %.17g,",
-           flops(x->function[FUNCTION_TRAIN], program->train->batch),
-           flops(x->function[FUNCTION_PREDICT], 1));
+    c_line(p, ".train_flops = %.17g, .predict_flops = %.17g,", costs.train_flops,
+           costs.predict_flops);
     for (int i = 0; i < N_FUNCTIONS; i++)
         c_line(p, ".%s = %s,", function_names[i], function_names[i]);
     if (tr->rate) c_line(p, ".rate = rate,");

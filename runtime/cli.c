@@ -3,6 +3,7 @@
  */
 #include "internal.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -203,6 +204,7 @@ static int dispatch(const netc_net *net, netc_options *o, int argc, char **argv)
 
 int netc_main(const netc_net *net, int argc, char **argv) {
     netc_options o = {.program = argc > 0 ? argv[0] : net->name};
+    signal(SIGXFSZ, SIG_IGN); /* writing then fails, and that is told */
     int status = dispatch(net, &o, argc, argv);
     errno = 0;
     if (fflush(stdout) || ferror(stdout)) {

@@ -16,7 +16,8 @@ few="specs/mlp_baseline.net specs/rnn_baseline.net specs/lenet_baseline.net"
 specs=$few compilers=$CC many="1 2 3" steps=7 limit=150 optimize=-O1
 if [ -n "$NETC_TEST_ALL" ]; then
     specs=$(ls specs/*.net examples/*.net)
-    compilers="gcc clang" many="1 2 3 4 5 6 7 8" steps=50 limit=2000 optimize=-O3
+    clang=$(command -v clang || ls /usr/bin/clang-[0-9]* | sort -V | tail -n 1)
+    compilers="gcc ${clang##*/}" many="1 2 3 4 5 6 7 8" steps=50 limit=2000 optimize=-O3
 fi
 targets=
 grep -q -w avx2 /proc/cpuinfo && targets=x86-64-v3

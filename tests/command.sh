@@ -37,6 +37,7 @@ says 2 'one spec at a time' $spec $spec
 says 1 'cannot read .*/none.net: No such file' "$dir/none.net"
 says 1 'cannot read' "$dir"
 says 0 '^dense1 .*dense(128).* 100480' --summary $spec
+says 0 '^memory: [0-9]* bytes of state, [0-9]* of working memory' --summary $spec
 says 1 'none.schedule' --schedule="$dir/none.schedule" $spec -o "$dir"
 
 # A mistake in a spec: told, and nothing written.
@@ -53,6 +54,9 @@ ln -s /dev/full "$dir/full"
 "$netc" --dump=tree $spec > "$dir/full" 2> "$dir/output"
 test $? -eq 1
 verdict "a full disk is no success" $?
+(ulimit -f 10 && "$netc" $spec -o "$dir/little" > "$dir/output" 2>&1)
+test $? -eq 1 && grep -q 'cannot write .*too large' "$dir/output"
+verdict "a file that may not grow is told" $?
 
 # The same bytes again, from elsewhere.
 "$netc" $spec -o "$dir/one" && (cd specs && "$netc" mlp_baseline.net -o "$dir/two")

@@ -11,6 +11,7 @@ need() { # PACKAGE COMMAND...: the package is needed where the command fails
 }
 header() { echo "#include <$1>" | ${CC:-gcc} -E -x c -; }
 bison_is_new() { bison --version | awk 'NR == 1 { new = $NF + 0 >= 3.8 } END { exit !new }'; }
+any_clang() { command -v clang || ls /usr/bin/clang-[0-9]*; } # Debian's have a version behind
 data_set() {
     for folder in "$NETC_DATA" "$NETC_DATA/fashion-mnist" /usr/share/datasets/fashion-mnist; do
         for type in "" .gz; do
@@ -30,7 +31,7 @@ need zlib1g-dev      header zlib.h
 need libpng-dev      header png.h
 need check           header check.h
 need dataset-fashion-mnist  data_set
-test -z "$ALL" || need clang command -v clang
+test -z "$ALL" || need clang any_clang
 test -z "$packages" && exit 0
 
 if ! command -v apt-get > /dev/null; then

@@ -2,7 +2,8 @@
 # Golden files, paired by extension: golden.sh [--accept] NETC
 #
 # For every tests/golden/NAME.net: NAME.err holds what `netc --check NAME.net` says, and it fails;
-# NAME.PASS (tree, graph, ...) holds what `netc --dump=PASS NAME.net` prints, and it succeeds.
+# NAME.PASS (tree, graph, ...) holds what `netc --dump=PASS NAME.net` prints, and it succeeds;
+# NAME.c is the C for x86-64-v3 of a net that is called NAME.
 # --accept rewrites the files there are; a new one is begun by touching it.
 accept=
 if [ "$1" = --accept ]; then
@@ -12,8 +13,8 @@ fi
 [ -n "$1" ] || { echo "usage: golden.sh [--accept] NETC" >&2; exit 2; }
 netc=$(realpath "$1")
 cd "$(dirname "$0")/golden" || exit 2
-out=$(mktemp) || exit 2
-trap 'rm -f "$out"' EXIT
+out=$(mktemp) made=$(mktemp -d) || exit 2
+trap 'rm -rf "$out" "$made"' EXIT
 failed=0
 ran=0
 
@@ -37,6 +38,12 @@ for want in *; do
     *.err)
         "$netc" --check "$net" > "$out" 2>&1
         compare "$want" $? 1
+        ;;
+    *.c)
+        "$netc" --target x86-64-v3 "$net" -o "$made" > "$out" 2>&1
+        status=$?
+        cat "$made/$want" >> "$out"
+        compare "$want" $status 0
         ;;
     *)
         "$netc" --dump="${want##*.}" "$net" > "$out" 2>&1

@@ -11,7 +11,7 @@ verdict() { # WHAT STATUS
         echo "failed: $1"
     fi
 }
-root=$PWD/$B/tests/install
+tree=$PWD root=$PWD/$B/tests/install
 rm -rf "$root"
 $MAKE -s install DESTDIR="$root/stage" PREFIX=/usr
 verdict "make install" $?
@@ -36,6 +36,12 @@ $CC -O1 -w -DNETC_NET=mlp_baseline mlp_baseline.c "$(pkg-config --variable=main 
 verdict "its output compiles with netc.pc" $?
 ./mlp_baseline summary | grep -q 109386 # parameters
 verdict "the program runs" $?
+
+cd "$tree" || exit 1
+$MAKE -s uninstall DESTDIR="$root/stage" PREFIX=/usr
+find "$root/stage" ! -type d | grep .
+test $? -eq 1
+verdict "make uninstall leaves no file" $?
 
 echo "$good passed, $bad failed"
 test $bad -eq 0

@@ -179,6 +179,25 @@ START_TEST(test_optimizers) {
 }
 END_TEST
 
+/* What means something in C, or in the headers of generated code, may be a name in a spec. */
+START_TEST(test_names) {
+    static const char *const names[] = {"double", "vf", "int", "word", "call", "arena", "vf_load",
+                                        "main", "inline", "NETC_LANES", "scalar", "_Bool", "n"};
+    if (!is_tried(_i)) return;
+    Text items = {.arena = arena};
+    const char *last = "x";
+    for (int k = 0; k < COUNT_OF(names); k++) {
+        text_add(&items, "%s = %s -> dense(%d) -> %s\n", names[k], last, 3 + k % 2,
+                 k % 3 ? "softplus" : "softmax");
+        last = names[k];
+    }
+    text_add(&items, "model %s -> dense(3)\nloss softmax_cross_entropy\n"
+                     "train { optimizer sgd  batch 5 }", last);
+    add_program(small_net(probe, "4", items.at), targets[_i].name, "names of C");
+    run_all(targets[_i].name);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("compiled");
     TCase *t = tcase_create("compiled");
@@ -187,6 +206,7 @@ int main(void) {
     tcase_add_loop_test(t, test_library_in_small_batches, 0, n_targets);
     tcase_add_loop_test(t, test_scans, 0, n_targets);
     tcase_add_loop_test(t, test_optimizers, 0, n_targets);
+    tcase_add_loop_test(t, test_names, 0, n_targets);
     tcase_set_timeout(t, 600);
     suite_add_tcase(s, t);
     SRunner *run = srunner_create(s);
