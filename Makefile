@@ -144,8 +144,5 @@ clean:  ## remove what was built
 -include $(wildcard $(B)/*/*.d)
 .DELETE_ON_ERROR:
 force:
-<<<<<<< HEAD
-.PHONY: force all help deps run specs bench profile study tests check check-all accept install clean
-=======
-.PHONY: force all help deps run specs bench study tests check check-all accept install uninstall clean
->>>>>>> w-green
+.PHONY: force all help deps run specs bench profile study tests check check-all accept install \
+        uninstall clean

@@ -169,7 +169,8 @@ static void add_elements(void *context, Expr *e) {
     o->elements += n;
 }
 
-/* How many values of the first reduction variable a pass takes; 0: all, in one. */
+/* How many values of the first reduction variable a pass takes; 0: all, in one. Passes pay where
+ * both operands are as long as the sum: where it is over samples and positions. */
 static long pass_of(const Node *n) {
     enum { TERMS = 56, WORTH_PASSES = 512, FAST = 64 * 1024 /* floats in the second cache */ };
     if (n->reduce != REDUCE_SUM || !n->n_levels || n->component) return 0;
@@ -183,8 +184,8 @@ static long pass_of(const Node *n) {
     const Var *v = n->levels[0].var;
     long step = 1;
     while ((double)step * terms / (double)(v->hi + 1) < TERMS) step *= 2;
-    bool pays = terms >= WORTH_PASSES && o.elements > FAST && step <= v->hi;
-    return pays && (!v->batch || step <= PAD) ? step : 0;
+    bool pays = v->batch && terms >= WORTH_PASSES && o.elements > FAST;
+    return pays && step <= v->hi && step <= PAD ? step : 0;
 }
 
 /* --- elementwise nodes --- */

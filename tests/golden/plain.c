@@ -17,14 +17,12 @@ typedef struct netc_task {
 } netc_task;
 
 /* linear1_W of linear (plain.net:9) */
-static __attribute__((noinline)) void init_linear1_W(float *restrict linear1_W) {
-    for (long f = 0; f < 784; f++) {
+static __attribute__((noinline)) void init_linear1_W(float *restrict linear1_W, long f) {
 #pragma GCC unroll 3
-        for (long v = 0; v < 3; v++) {
-            vf_store(linear1_W + 32 * f + 8 * v, (vf_set(0.00999999978f) *
-                    (vf_from_vi(vi_fmod((vi_iota() + vi_set((f + 3 * v))), vi_set(5))) -
-                    vf_set(2.0f))));
-        }
+    for (long v = 0; v < 3; v++) {
+        vf_store(linear1_W + 32 * f + 8 * v, (vf_set(0.00999999978f) *
+                (vf_from_vi(vi_fmod((vi_iota() + vi_set((f + 3 * v))), vi_set(5))) -
+                vf_set(2.0f))));
     }
 }
 
@@ -56,39 +54,68 @@ static __attribute__((noinline)) void init_linear2_b(float *restrict linear2_b) 
     }
 }
 
+static void init_task0(void *context, int task) {
+    const netc_task *around = context;
+    const netc_call *call = around->call;
+    char *state = call->state, *arena = call->arena;
+    long count = call->count;
+    (void)state, (void)arena, (void)count;
+    if (task >= 0 && task < 784) {
+        long f = task;
+        init_linear1_W((float *)(state + 0), f);
+    }
+    task -= (int)(784);
+    if (task >= 0 && task < 1) {
+        init_linear1_b((float *)(state + 100416));
+    }
+    task -= (int)(1);
+    if (task >= 0 && task < 1) {
+        init_linear2_W((float *)(state + 100608));
+    }
+    task -= (int)(1);
+    if (task >= 0 && task < 1) {
+        init_linear2_b((float *)(state + 101952));
+    }
+}
+
 static void init(const netc_call *call) {
     char *state = call->state, *arena = call->arena;
     long count = call->count;
     (void)state, (void)arena, (void)count;
-    init_linear1_W((float *)(state + 0));
-    init_linear1_b((float *)(state + 100416));
-    init_linear2_W((float *)(state + 100608));
-    init_linear2_b((float *)(state + 101952));
+    netc_parallel(call->pool, init_task0, &(netc_task){call, {0}}, (int)(784 + 3));
 }
 
 /* pixels */
 static __attribute__((noinline)) void prepare_pixels(const uint8_t *restrict bytes, float *restrict
-        x_out, long count) {
-    for (long n = 0; n < count; n++) {
-        for (long i1 = 0; i1 < 28; i1++) {
+        x_out, long n) {
+    for (long i1 = 0; i1 < 28; i1++) {
 #pragma GCC unroll 3
-            for (long v = 0; v < 3; v++) {
-                vf_store(x_out + 784 * n + 28 * i1 + 8 * v, (vf_from_vi(vi_loadu8(bytes + 784 * n +
-                        28 * i1 + 8 * v)) / vf_set(255.0f)));
-            }
-            for (long i2 = 0; i2 < 4; i2++) {
-                x_out[784 * n + 28 * i1 + i2 + 24] = ((float)(bytes[784 * n + 28 * i1 + i2 + 24]) /
-                        255.0f);
-            }
+        for (long v = 0; v < 3; v++) {
+            vf_store(x_out + 784 * n + 28 * i1 + 8 * v, (vf_from_vi(vi_loadu8(bytes + 784 * n + 28 *
+                    i1 + 8 * v)) / vf_set(255.0f)));
+        }
+        for (long i2 = 0; i2 < 4; i2++) {
+            x_out[784 * n + 28 * i1 + i2 + 24] = ((float)(bytes[784 * n + 28 * i1 + i2 + 24]) /
+                    255.0f);
         }
     }
+}
+
+static void prepare_task0(void *context, int task) {
+    const netc_task *around = context;
+    const netc_call *call = around->call;
+    char *state = call->state, *arena = call->arena;
+    long count = call->count;
+    (void)state, (void)arena, (void)count;
+    long n = task;
+    prepare_pixels(call->bytes, call->x_out, n);
 }
 
 static void prepare(const netc_call *call) {
     char *state = call->state, *arena = call->arena;
     long count = call->count;
     (void)state, (void)arena, (void)count;
-    prepare_pixels(call->bytes, call->x_out, count);
+    netc_parallel(call->pool, prepare_task0, &(netc_task){call, {0}}, (int)(count));
 }
 
 /* linear1 of linear (plain.net:9), relu1 of relu (plain.net:9) */
@@ -497,9 +524,19 @@ static void train_task0(void *context, int task) {
     char *state = call->state, *arena = call->arena;
     long count = call->count;
     (void)state, (void)arena, (void)count;
-    long n = task;
-    train_relu1((float *)(state + 100416), (float *)(state + 0), call->x, (float *)(arena + 128),
-            (float *)(arena + 4288), n);
+    if (task >= 0 && task < ((count + 3) / 4)) {
+        long n = task;
+        train_relu1((float *)(state + 100416), (float *)(state + 0), call->x, (float *)(arena +
+                128), (float *)(arena + 4288), n);
+    }
+    task -= (int)(((count + 3) / 4));
+    if (task >= 0 && task < 1) {
+        train_d_loss_sum((float *)arena, (float *)(arena + 12288));
+    }
+    task -= (int)(1);
+    if (task >= 0 && task < 1) {
+        train_linear2_W_by_column((float *)(state + 100608), (float *)(arena + 14720));
+    }
 }
 
 static void train_task1(void *context, int task) {
@@ -508,9 +545,30 @@ static void train_task1(void *context, int task) {
     char *state = call->state, *arena = call->arena;
     long count = call->count;
     (void)state, (void)arena, (void)count;
-    long j = task;
-    train_next_linear1_W((float *)(arena + 8448), call->x, (float *)(state + 0), (float *)arena, j,
-            count);
+    if (task >= 0 && task < 196) {
+        long j = task;
+        train_next_linear1_W((float *)(arena + 8448), call->x, (float *)(state + 0), (float *)arena,
+                j, count);
+    }
+    task -= (int)(196);
+    if (task >= 0 && task < 1) {
+        train_loss((float *)(arena + 16064), (float *)arena, call->loss, count);
+    }
+    task -= (int)(1);
+    if (task >= 0 && task < 1) {
+        train_next_linear1_b((float *)(arena + 8448), (float *)(state + 100416), (float *)arena,
+                count);
+    }
+    task -= (int)(1);
+    if (task >= 0 && task < 1) {
+        train_next_linear2_W((float *)(arena + 12608), (float *)(arena + 4288), (float *)(state +
+                100608), (float *)arena, count);
+    }
+    task -= (int)(1);
+    if (task >= 0 && task < 1) {
+        train_next_linear2_b((float *)(arena + 12608), (float *)(state + 101952), (float *)arena,
+                count);
+    }
 }
 
 static void train(const netc_call *call) {
@@ -522,28 +580,20 @@ static void train(const netc_call *call) {
     (void)scalar, (void)word;
     scalar[0] = (float)((1.0 / (double)(count)));
     scalar[1] = (float)((0.01 * call->rate_scale));
-    netc_parallel(call->pool, train_task0, &(netc_task){call, {0}}, (int)(((count + 3) / 4)));
+    netc_parallel(call->pool, train_task0, &(netc_task){call, {0}}, (int)(((count + 3) / 4) + 2));
     train_linear2((float *)(state + 101952), (float *)(state + 100608), (float *)(arena + 4288),
             (float *)(arena + 8448), count);
     train_softmax_cross_entropy1_top((float *)(arena + 8448), (float *)(arena + 11904));
     train_linear2_by_n((float *)(arena + 8448), (float *)(arena + 10560));
     train_softmax_cross_entropy1((float *)(arena + 10560), (float *)(arena + 11904), (float *)(arena
-            + 12096), call->label, (float *)(arena + 8448), (float *)(arena + 12288), count);
-    train_loss((float *)(arena + 12288), (float *)arena, call->loss, count);
-    train_d_loss_sum((float *)arena, (float *)(arena + 10752));
-    train_d_softmax_cross_entropy1_sum((float *)(arena + 10752), (float *)(arena + 12096), (float
+            + 12096), call->label, (float *)(arena + 8448), (float *)(arena + 16064), count);
+    train_d_softmax_cross_entropy1_sum((float *)(arena + 12288), (float *)(arena + 12096), (float
             *)(arena + 10560));
     train_d_linear2((float *)(arena + 10560), (float *)(arena + 8448), (float *)(arena + 11904),
-            call->label, (float *)(arena + 10752), (float *)(arena + 12608), count);
-    train_linear2_W_by_column((float *)(state + 100608), (float *)(arena + 14720));
+            call->label, (float *)(arena + 12288), (float *)(arena + 12608), count);
     train_d_linear1((float *)(arena + 12608), (float *)(arena + 14720), (float *)(arena + 128),
             (float *)(arena + 8448), count);
-    netc_parallel(call->pool, train_task1, &(netc_task){call, {0}}, (int)(196));
-    train_next_linear1_b((float *)(arena + 8448), (float *)(state + 100416), (float *)arena, count);
-    train_next_linear2_W((float *)(arena + 12608), (float *)(arena + 4288), (float *)(state +
-            100608), (float *)arena, count);
-    train_next_linear2_b((float *)(arena + 12608), (float *)(state + 101952), (float *)arena,
-            count);
+    netc_parallel(call->pool, train_task1, &(netc_task){call, {0}}, (int)(196 + 4));
 }
 
 /* linear1 of linear (plain.net:9), relu1 of relu (plain.net:9) */
@@ -581,8 +631,8 @@ static __attribute__((noinline)) void eval_relu1(const float *restrict linear1_b
 
 /* linear2 of linear (plain.net:9) */
 static __attribute__((noinline)) void eval_linear2(const float *restrict linear2_b, const float
-        *restrict linear2_W, const float *restrict relu1, float *restrict linear2, long count) {
-    for (long n = 0; n < ((count + 3) / 4); n++) {
+        *restrict linear2_W, const float *restrict relu1, float *restrict linear2, long block) {
+    for (long n = 0; n < 4; n++) {
         vf acc_0[8];
 #pragma GCC unroll 4
         for (long n2 = 0; n2 < 4; n2++) {
@@ -596,8 +646,8 @@ static __attribute__((noinline)) void eval_linear2(const float *restrict linear2
             for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 2
                 for (long v = 0; v < 2; v++) {
-                    acc_0[2 * n2 + v] = vf_fma(vf_load(linear2_W + 16 * f + 8 * v), vf_set(relu1[128
-                            * n + f + 32 * n2]), acc_0[2 * n2 + v]);
+                    acc_0[2 * n2 + v] = vf_fma(vf_load(linear2_W + 16 * f + 8 * v), vf_set(relu1[512
+                            * block + 128 * n + f + 32 * n2]), acc_0[2 * n2 + v]);
                 }
             }
         }
@@ -605,7 +655,7 @@ static __attribute__((noinline)) void eval_linear2(const float *restrict linear2
         for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 2
             for (long v = 0; v < 2; v++) {
-                vf_store(linear2 + 64 * n + 16 * n2 + 8 * v, acc_0[2 * n2 + v]);
+                vf_store(linear2 + 256 * block + 64 * n + 16 * n2 + 8 * v, acc_0[2 * n2 + v]);
             }
         }
     }
@@ -613,33 +663,33 @@ static __attribute__((noinline)) void eval_linear2(const float *restrict linear2
 
 /* softmax_cross_entropy1_top of softmax_cross_entropy (plain.net:10) */
 static __attribute__((noinline)) void eval_softmax_cross_entropy1_top(const float *restrict linear2,
-        float *restrict softmax_cross_entropy1_top) {
-    vf acc_0[8];
-#pragma GCC unroll 8
-    for (long v = 0; v < 8; v++) {
+        float *restrict softmax_cross_entropy1_top, long block) {
+    vf acc_0[2];
+#pragma GCC unroll 2
+    for (long v = 0; v < 2; v++) {
         acc_0[v] = vf_set(-__builtin_inff());
     }
     for (long k = 0; k < 10; k++) {
-#pragma GCC unroll 8
-        for (long v = 0; v < 8; v++) {
-            acc_0[v] = vf_max(acc_0[v], vf_gather(linear2, ((vi_iota() * vi_set(16)) + vi_set((k +
-                    128 * v)))));
+#pragma GCC unroll 2
+        for (long v = 0; v < 2; v++) {
+            acc_0[v] = vf_max(acc_0[v], vf_gather(linear2, ((vi_iota() * vi_set(16)) + vi_set((256 *
+                    block + k + 128 * v)))));
         }
     }
-#pragma GCC unroll 8
-    for (long v = 0; v < 8; v++) {
-        vf_store(softmax_cross_entropy1_top + 8 * v, acc_0[v]);
+#pragma GCC unroll 2
+    for (long v = 0; v < 2; v++) {
+        vf_store(softmax_cross_entropy1_top + 16 * block + 8 * v, acc_0[v]);
     }
 }
 
 /* linear2_by_n */
 static __attribute__((noinline)) void eval_linear2_by_n(const float *restrict linear2, float
-        *restrict linear2_by_n) {
+        *restrict linear2_by_n, long block) {
     for (long i = 0; i < 10; i++) {
-#pragma GCC unroll 8
-        for (long v = 0; v < 8; v++) {
-            vf_store(linear2_by_n + 16 * i + 160 * (v / 2) + 8 * (v % 2), vf_gather(linear2,
-                    ((vi_iota() * vi_set(16)) + vi_set((i + 128 * v)))));
+#pragma GCC unroll 2
+        for (long v = 0; v < 2; v++) {
+            vf_store(linear2_by_n + 160 * block + 16 * i + 8 * v, vf_gather(linear2, ((vi_iota() *
+                    vi_set(16)) + vi_set((256 * block + i + 128 * v)))));
         }
     }
 }
@@ -648,93 +698,91 @@ static __attribute__((noinline)) void eval_linear2_by_n(const float *restrict li
         softmax_cross_entropy (plain.net:10) */
 static __attribute__((noinline)) void eval_softmax_cross_entropy1(const float *restrict
         linear2_by_n, const float *restrict softmax_cross_entropy1_top, const int32_t *restrict
-        label, const float *restrict linear2, float *restrict loss, long count) {
-    for (long n = 0; n < ((count + 63) / 64); n++) {
-        vf softmax_cross_entropy1_sum_0[8];
-#pragma GCC unroll 8
-        for (long v = 0; v < 8; v++) {
-            softmax_cross_entropy1_sum_0[v] = vf_set(0.0f);
+        label, const float *restrict linear2, float *restrict loss, long block) {
+    vf softmax_cross_entropy1_sum_0[2];
+#pragma GCC unroll 2
+    for (long v = 0; v < 2; v++) {
+        softmax_cross_entropy1_sum_0[v] = vf_set(0.0f);
+    }
+    for (long k = 0; k < 10; k++) {
+#pragma GCC unroll 2
+        for (long v = 0; v < 2; v++) {
+            const vf t0 = (vf_load(linear2_by_n + 160 * block + 16 * k + 8 * v) -
+                    vf_load(softmax_cross_entropy1_top + 16 * block + 8 * v));
+            const vf t1 = vf_floor(vf_fma(t0, vf_set(1.44269502f), vf_set(0.5f)));
+            const vf t2 = vf_fma(t1, vf_set(0.000212194442f), vf_fma(t1, vf_set((-0.693359375f)),
+                    t0));
+            softmax_cross_entropy1_sum_0[v] = (softmax_cross_entropy1_sum_0[v] +
+                    vf_select(vf_lt(vf_set(88.3759995f), t0), vf_set(__builtin_inff()),
+                    vf_select(vf_lt(t0, vf_set((-87.3000031f))), vf_set(0.0f),
+                    (vf_fma(vf_fma(vf_fma(vf_fma(vf_fma(vf_fma(vf_set(0.000198756912f), t2,
+                    vf_set(0.00139819994f)), t2, vf_set(0.00833345205f)), t2,
+                    vf_set(0.0416657962f)), t2, vf_set(0.166666657f)), t2, vf_set(0.5f)), (t2 * t2),
+                    (t2 + vf_set(1.0f))) * (vf)(((vu)((vi_from_vf(t1) + vi_set(127))) <<
+                    vu_set(23u)))))));
         }
-        for (long k = 0; k < 10; k++) {
-#pragma GCC unroll 8
-            for (long v = 0; v < 8; v++) {
-                const vf t0 = (vf_load(linear2_by_n + 16 * k + 160 * (v / 2) + 8 * (v % 2)) -
-                        vf_load(softmax_cross_entropy1_top + 8 * v));
-                const vf t1 = vf_floor(vf_fma(t0, vf_set(1.44269502f), vf_set(0.5f)));
-                const vf t2 = vf_fma(t1, vf_set(0.000212194442f), vf_fma(t1,
-                        vf_set((-0.693359375f)), t0));
-                softmax_cross_entropy1_sum_0[v] = (softmax_cross_entropy1_sum_0[v] +
-                        vf_select(vf_lt(vf_set(88.3759995f), t0), vf_set(__builtin_inff()),
-                        vf_select(vf_lt(t0, vf_set((-87.3000031f))), vf_set(0.0f),
-                        (vf_fma(vf_fma(vf_fma(vf_fma(vf_fma(vf_fma(vf_set(0.000198756912f), t2,
-                        vf_set(0.00139819994f)), t2, vf_set(0.00833345205f)), t2,
-                        vf_set(0.0416657962f)), t2, vf_set(0.166666657f)), t2, vf_set(0.5f)), (t2 *
-                        t2), (t2 + vf_set(1.0f))) * (vf)(((vu)((vi_from_vf(t1) + vi_set(127))) <<
-                        vu_set(23u)))))));
-            }
-        }
-#pragma GCC unroll 8
-        for (long v = 0; v < 8; v++) {
-            const vm t3 = vf_lt(softmax_cross_entropy1_sum_0[v], vf_set(1.17549435e-38f));
-            const vu t4 = (vu)(vf_select(t3, (softmax_cross_entropy1_sum_0[v] * vf_set(8388608.0f)),
-                    softmax_cross_entropy1_sum_0[v]));
-            const vf t5 = (vf)(((t4 & vu_set(8388607u)) ^ vu_set(1056964608u)));
-            const vm t6 = vf_lt(t5, vf_set(0.707106769f));
-            const vf t7 = (vf_from_vi((vi)((t4 >> vu_set(23u)))) - vf_select(t3, vf_set(149.0f),
-                    vf_set(126.0f)));
-            const vf t8 = vf_select(t6, (t7 - vf_set(1.0f)), t7);
-            const vf t9 = (vf_select(t6, (t5 + t5), t5) - vf_set(1.0f));
-            const vf t10 = (t9 * t9);
-            vf_store(loss + 8 * v, ((vf_select(vf_lt(softmax_cross_entropy1_sum_0[v], vf_set(0.0f)),
-                    vf_set(__builtin_nanf("")), vf_select(vf_eq(softmax_cross_entropy1_sum_0[v],
-                    vf_set(0.0f)), vf_set(-__builtin_inff()),
-                    vf_select(vf_lt(softmax_cross_entropy1_sum_0[v], vf_set(__builtin_inff())),
-                    vf_fma(t8, vf_set(0.693359375f), (t9 + vf_fma(t10, vf_set((-0.5f)), vf_fma(t8,
-                    vf_set((-0.000212194442f)), ((t9 * t10) *
-                    vf_fma(vf_fma(vf_fma(vf_fma(vf_fma(vf_fma(vf_fma(vf_fma(vf_set(0.0703768358f),
-                    t9, vf_set((-0.115146101f))), t9, vf_set(0.116769984f)), t9,
-                    vf_set((-0.12420141f))), t9, vf_set(0.142493233f)), t9,
-                    vf_set((-0.166680574f))), t9, vf_set(0.200007141f)), t9,
-                    vf_set((-0.24999994f))), t9, vf_set(0.333333313f))))))),
-                    softmax_cross_entropy1_sum_0[v]))) + vf_load(softmax_cross_entropy1_top + 8 *
-                    v)) - vf_gather(linear2, (((vi_iota() * vi_set(16)) + vi_load(label + 8 * v)) +
-                    vi_set((128 * v))))));
-        }
+    }
+#pragma GCC unroll 2
+    for (long v = 0; v < 2; v++) {
+        const vm t3 = vf_lt(softmax_cross_entropy1_sum_0[v], vf_set(1.17549435e-38f));
+        const vu t4 = (vu)(vf_select(t3, (softmax_cross_entropy1_sum_0[v] * vf_set(8388608.0f)),
+                softmax_cross_entropy1_sum_0[v]));
+        const vf t5 = (vf)(((t4 & vu_set(8388607u)) ^ vu_set(1056964608u)));
+        const vm t6 = vf_lt(t5, vf_set(0.707106769f));
+        const vf t7 = (vf_from_vi((vi)((t4 >> vu_set(23u)))) - vf_select(t3, vf_set(149.0f),
+                vf_set(126.0f)));
+        const vf t8 = vf_select(t6, (t7 - vf_set(1.0f)), t7);
+        const vf t9 = (vf_select(t6, (t5 + t5), t5) - vf_set(1.0f));
+        const vf t10 = (t9 * t9);
+        vf_store(loss + 16 * block + 8 * v, ((vf_select(vf_lt(softmax_cross_entropy1_sum_0[v],
+                vf_set(0.0f)), vf_set(__builtin_nanf("")),
+                vf_select(vf_eq(softmax_cross_entropy1_sum_0[v], vf_set(0.0f)),
+                vf_set(-__builtin_inff()), vf_select(vf_lt(softmax_cross_entropy1_sum_0[v],
+                vf_set(__builtin_inff())), vf_fma(t8, vf_set(0.693359375f), (t9 + vf_fma(t10,
+                vf_set((-0.5f)), vf_fma(t8, vf_set((-0.000212194442f)), ((t9 * t10) *
+                vf_fma(vf_fma(vf_fma(vf_fma(vf_fma(vf_fma(vf_fma(vf_fma(vf_set(0.0703768358f), t9,
+                vf_set((-0.115146101f))), t9, vf_set(0.116769984f)), t9, vf_set((-0.12420141f))),
+                t9, vf_set(0.142493233f)), t9, vf_set((-0.166680574f))), t9, vf_set(0.200007141f)),
+                t9, vf_set((-0.24999994f))), t9, vf_set(0.333333313f))))))),
+                softmax_cross_entropy1_sum_0[v]))) + vf_load(softmax_cross_entropy1_top + 16 * block
+                + 8 * v)) - vf_gather(linear2, (((vi_iota() * vi_set(16)) + vi_load(label + 16 *
+                block + 8 * v)) + vi_set((256 * block + 128 * v))))));
     }
 }
 
 /* prediction */
 static __attribute__((noinline)) void eval_prediction(const float *restrict linear2, int32_t
-        *restrict prediction) {
-    vf acc_0[8];
-    vi arg_1[8];
-#pragma GCC unroll 8
-    for (long v = 0; v < 8; v++) {
+        *restrict prediction, long block) {
+    vf acc_0[2];
+    vi arg_1[2];
+#pragma GCC unroll 2
+    for (long v = 0; v < 2; v++) {
         acc_0[v] = vf_set(-__builtin_inff());
         arg_1[v] = vi_set((-1));
     }
     for (long k = 0; k < 10; k++) {
-#pragma GCC unroll 8
-        for (long v = 0; v < 8; v++) {
+#pragma GCC unroll 2
+        for (long v = 0; v < 2; v++) {
             arg_1[v] = vi_select(vm_or(vf_lt(acc_0[v], vf_gather(linear2, ((vi_iota() * vi_set(16))
-                    + vi_set((k + 128 * v))))), vi_lt(arg_1[v], vi_set(0))), vi_set(k), arg_1[v]);
+                    + vi_set((256 * block + k + 128 * v))))), vi_lt(arg_1[v], vi_set(0))),
+                    vi_set(k), arg_1[v]);
             acc_0[v] = vf_select(vi_eq(vi_set(k), arg_1[v]), vf_gather(linear2, ((vi_iota() *
-                    vi_set(16)) + vi_set((k + 128 * v)))), acc_0[v]);
+                    vi_set(16)) + vi_set((256 * block + k + 128 * v)))), acc_0[v]);
         }
     }
-#pragma GCC unroll 8
-    for (long v = 0; v < 8; v++) {
-        vi_store(prediction + 8 * v, arg_1[v]);
+#pragma GCC unroll 2
+    for (long v = 0; v < 2; v++) {
+        vi_store(prediction + 16 * block + 8 * v, arg_1[v]);
     }
 }
 
 /* output */
 static __attribute__((noinline)) void eval_output(const float *restrict linear2, float *restrict
-        output, long count) {
-    for (long n = 0; n < count; n++) {
-        vf_store(output + 10 * n, vf_load(linear2 + 16 * n));
+        output, long block) {
+    for (long n = 0; n < 16; n++) {
+        vf_store(output + 160 * block + 10 * n, vf_load(linear2 + 256 * block + 16 * n));
         for (long i = 0; i < 2; i++) {
-            output[10 * n + i + 8] = linear2[16 * n + i + 8];
+            output[160 * block + 10 * n + i + 8] = linear2[256 * block + 16 * n + i + 8];
         }
     }
 }
@@ -749,42 +797,61 @@ static void eval_task0(void *context, int task) {
     eval_relu1((float *)(state + 100416), (float *)(state + 0), call->x, (float *)(arena + 0), n);
 }
 
+static void eval_task1(void *context, int task) {
+    const netc_task *around = context;
+    const netc_call *call = around->call;
+    char *state = call->state, *arena = call->arena;
+    long count = call->count;
+    (void)state, (void)arena, (void)count;
+    long block = task;
+    eval_linear2((float *)(state + 101952), (float *)(state + 100608), (float *)(arena + 0), (float
+            *)(arena + 8256), block);
+    eval_softmax_cross_entropy1_top((float *)(arena + 8256), (float *)(arena + 15040), block);
+    eval_linear2_by_n((float *)(arena + 8256), (float *)(arena + 12416), block);
+    eval_softmax_cross_entropy1((float *)(arena + 12416), (float *)(arena + 15040), call->label,
+            (float *)(arena + 8256), call->loss, block);
+    eval_prediction((float *)(arena + 8256), call->prediction, block);
+    eval_output((float *)(arena + 8256), call->output, block);
+}
+
 static void eval(const netc_call *call) {
     char *state = call->state, *arena = call->arena;
     long count = call->count;
     (void)state, (void)arena, (void)count;
     netc_parallel(call->pool, eval_task0, &(netc_task){call, {0}}, (int)(((count + 3) / 4)));
-    eval_linear2((float *)(state + 101952), (float *)(state + 100608), (float *)(arena + 0), (float
-            *)(arena + 8256), count);
-    eval_softmax_cross_entropy1_top((float *)(arena + 8256), (float *)(arena + 2624));
-    eval_linear2_by_n((float *)(arena + 8256), (float *)(arena + 0));
-    eval_softmax_cross_entropy1((float *)(arena + 0), (float *)(arena + 2624), call->label, (float
-            *)(arena + 8256), call->loss, count);
-    eval_prediction((float *)(arena + 8256), call->prediction);
-    eval_output((float *)(arena + 8256), call->output, count);
+    netc_parallel(call->pool, eval_task1, &(netc_task){call, {0}}, (int)(((count + 15) / 16)));
 }
 
-/* linear1 of linear (plain.net:9), relu1 of relu (plain.net:9) */
-static __attribute__((noinline)) void predict_relu1(const float *restrict linear1_b, const float
-        *restrict linear1_W, const float *restrict x, float *restrict relu1) {
-    vf linear1_0[3];
+/* linear1 of linear (plain.net:9) */
+static __attribute__((noinline)) void predict_linear1(const float *restrict linear1_b, const float
+        *restrict linear1_W, const float *restrict x, float *restrict linear1) {
+    vf acc_0[3];
 #pragma GCC unroll 3
     for (long v = 0; v < 3; v++) {
-        linear1_0[v] = vf_load(linear1_b + 8 * v);
+        acc_0[v] = vf_load(linear1_b + 8 * v);
     }
     for (long f0 = 0; f0 < 28; f0++) {
         for (long f1 = 0; f1 < 28; f1++) {
 #pragma GCC unroll 3
             for (long v = 0; v < 3; v++) {
-                linear1_0[v] = vf_fma(vf_load(linear1_W + 896 * f0 + 32 * f1 + 8 * v), vf_set(x[28 *
-                        f0 + f1]), linear1_0[v]);
+                acc_0[v] = vf_fma(vf_load(linear1_W + 896 * f0 + 32 * f1 + 8 * v), vf_set(x[28 * f0
+                        + f1]), acc_0[v]);
             }
         }
     }
 #pragma GCC unroll 3
     for (long v = 0; v < 3; v++) {
-        vf_store(relu1 + 8 * v, vf_select(vf_le(linear1_0[v], vf_set(0.0f)), vf_set(0.0f),
-                linear1_0[v]));
+        vf_store(linear1 + 8 * v, acc_0[v]);
+    }
+}
+
+/* relu1 of relu (plain.net:9) */
+static __attribute__((noinline)) void predict_relu1(const float *restrict linear1, float *restrict
+        relu1) {
+#pragma GCC unroll 3
+    for (long v = 0; v < 3; v++) {
+        const vf t0 = vf_load(linear1 + 8 * v);
+        vf_store(relu1 + 8 * v, vf_select(vf_le(t0, vf_set(0.0f)), vf_set(0.0f), t0));
     }
 }
 
@@ -835,11 +902,12 @@ static void predict(const netc_call *call) {
     char *state = call->state, *arena = call->arena;
     long count = call->count;
     (void)state, (void)arena, (void)count;
-    predict_relu1((float *)(state + 100416), (float *)(state + 0), call->x, (float *)(arena + 0));
-    predict_linear2((float *)(state + 101952), (float *)(state + 100608), (float *)(arena + 0),
-            (float *)(arena + 192));
-    predict_prediction((float *)(arena + 192), call->prediction);
-    predict_output((float *)(arena + 192), call->output);
+    predict_linear1((float *)(state + 100416), (float *)(state + 0), call->x, (float *)(arena + 0));
+    predict_relu1((float *)(arena + 0), (float *)(arena + 192));
+    predict_linear2((float *)(state + 101952), (float *)(state + 100608), (float *)(arena + 192),
+            (float *)(arena + 0));
+    predict_prediction((float *)(arena + 0), call->prediction);
+    predict_output((float *)(arena + 0), call->output);
 }
 
 static const netc_piece piece0[] = {{1, 1, 784, 32}, {0, 1, 32, 1}};
@@ -870,7 +938,7 @@ const netc_net plain = {
     .hash = 0x61a219132ae07fb4u,
     .target = "x86-64-v3",
     .flags = "-march=x86-64-v3",
-    .state_bytes = 102080, .arena_bytes = 16064,
+    .state_bytes = 102080, .arena_bytes = 16256,
     .tensor = tensors, .n_tensors = 4,
     .layer = layers, .n_layers = 4,
     .data = {"fashion_mnist", "idx", "fashion-mnist", {"train-images-idx3-ubyte.gz",
