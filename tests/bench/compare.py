@@ -79,7 +79,7 @@ def one_round(program, net, peers, seconds, figures):
     def add(key, value):
         if value is not None:
             figures.setdefault(key, []).append(value)
-    resident = bench(program, seconds, "--resident")
+    resident = bench(program, seconds, "--resident", "--limit", str(nets.RESIDENT))
     for t in THREADS:
         r = run([[*resident, "--threads", str(t)]])[0]
         add(("netc", t), r["samples_per_second"])
