@@ -70,6 +70,11 @@ $(B)/gen/prelude.c: $(PRELUDE) compiler/embed.sh
 
 # --- networks: specs/NAME.net or examples/NAME.net -> generated/NAME.c -> build/NAME ---
 
+# The program of a network: $(call compile_net,NAME,C FILE,PROGRAM), with the flags that its first
+# line names.
+compile_net = $(CC) $(NETFLAGS) $$(sed -n '1s/.*(\(-[^)]*\)).*/\1/p' $(2)) -Iruntime -DNETC_NET=$(1) \
+	  $(2) runtime/main.c $(B)/libnetc.a $(LIBS) -o $(3)
+
 run: $(SPEC:%=$(B)/%)  ## compile and train a network: make run SPEC=lstm_baseline
 	@test -n "$(SPEC)" || { echo 'Which one? make run SPEC=NAME, NAME one of:'; \
 	  echo '$(NETS)' | fmt; exit 2; }
@@ -78,8 +83,7 @@ run: $(SPEC:%=$(B)/%)  ## compile and train a network: make run SPEC=lstm_baseli
 specs: $(SPECS:%=$(B)/%)  ## compile the twelve networks of specs/, each to build/NAME
 
 $(NETS:%=$(B)/%): $(B)/%: generated/%.c runtime/main.c $(B)/libnetc.a $(HEADERS)
-	$(CC) $(NETFLAGS) $$(sed -n '1s/.*(\(-[^)]*\)).*/\1/p' $<) -Iruntime -DNETC_NET=$* \
-	  $< runtime/main.c $(B)/libnetc.a $(LIBS) -o $@
+	$(call compile_net,$*,$<,$@)
 $(B)/target: force
 	@mkdir -p $(@D); echo $(TARGET) | cmp -s - $@ || echo $(TARGET) > $@
 $(SPECS:%=generated/%.c): generated/%.c: specs/%.net $(wildcard specs/*.net) $(B)/netc $(B)/target
@@ -87,15 +91,23 @@ $(SPECS:%=generated/%.c): generated/%.c: specs/%.net $(wildcard specs/*.net) $(B
 $(EXAMPLES:%=generated/%.c): generated/%.c: examples/%.net $(wildcard */*.net) $(B)/netc $(B)/target
 	$(B)/netc --target $(TARGET) $< -o generated/
 
-bench: specs  ## measure the training speed of the twelve, a JSON object each
-	@for s in $(SPECS); do $(B)/$$s bench --json $(ARGS) || exit 1; done
-
+# The awkward networks and the variants that are measured, each to build/bench/NAME.
+BENCHED    = $(sort $(basename $(notdir $(wildcard tests/bench/*.net))))
+$(BENCHED:%=$(B)/bench/%): $(B)/bench/%: tests/bench/%.net $(B)/netc $(B)/libnetc.a $(B)/target
+	$(B)/netc --target $(TARGET) $< -o $(@D)
+	$(call compile_net,$*,$@.c,$@)
+bench: specs  ## measure the twelve on 1 and 2 threads: samples/s, GFLOP/s, share of the fma peak
+	@for s in $(SPECS); do for t in 1 2; do \
+	  $(B)/$$s bench --resident --seconds 2 --threads $$t $(ARGS) || exit 1; \
+	  $(B)/$$s bench --seconds 2 --threads $$t $(ARGS) || exit 1; done; done
+bench-peers: specs $(BENCHED:%=$(B)/bench/%)  ## beside PyTorch, JAX, onnxruntime; needs TORCH=VENV
+	python3 tests/bench/compare.py --build $(B) --cc $(CC) $(if $(TORCH),--torch $(TORCH)) \
+	  $(if $(JAX),--jax $(JAX)) $(if $(ONNX),--onnx $(ONNX)) $(ARGS)
 profile: $(SPEC:%=$(B)/profile/%)  ## tell the time of each kernel: make profile SPEC=lenet_tuned
 	$(B)/profile/$(SPEC) bench --profile --resident --threads 1 $(ARGS)
 $(B)/profile/%: $(B)/netc $(B)/libnetc.a force
 	$(B)/netc --profile --target $(TARGET) $(wildcard specs/$*.net examples/$*.net) -o $(@D)
-	$(CC) $(NETFLAGS) $$(sed -n '1s/.*(\(-[^)]*\)).*/\1/p' $@.c) -Iruntime -DNETC_NET=$* \
-	  $@.c runtime/main.c $(B)/libnetc.a $(LIBS) -o $@
+	$(call compile_net,$*,$@.c,$@)
 
 study: specs  ## train the twelve with seeds 1, 2 and 3 and write docs/results.md (takes hours)
 	B=$(B) sh tests/study.sh $(SPECS)
@@ -145,4 +157,4 @@ clean:  ## remove what was built
 .DELETE_ON_ERROR:
 force:
 .PHONY: force all help deps run specs bench profile study tests check check-all accept install \
-        uninstall clean
+        uninstall clean bench-peers

@@ -108,7 +108,9 @@ Costs compiled_costs(const Compiled *x) {
     Costs c = {.state_bytes = x->layouts->bytes,
                .train_flops = sample_flops(x->function[FUNCTION_TRAIN]),
                .predict_flops = sample_flops(x->function[FUNCTION_PREDICT])};
-    for (int i = 0; i < N_FUNCTIONS; i++)
-        if (x->function[i]->arena_bytes > c.arena_bytes) c.arena_bytes = x->function[i]->arena_bytes;
+    for (int i = 0; i < N_FUNCTIONS; i++) {
+        size_t bytes = x->function[i]->arena_bytes;
+        if (bytes > c.arena_bytes) c.arena_bytes = bytes;
+    }
     return c;
 }

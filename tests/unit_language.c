@@ -1,5 +1,6 @@
 /* unit_language.c: the examples of docs/ compile, as files of examples/ would. A block ```net is a
- * whole spec; one that defines no net is followed by one whose model is what stands after ```net. */
+ * whole spec; one that defines no net is followed by one whose model is what stands after ```net.
+ */
 #include "compile.h"
 #include "net_text.h"
 
