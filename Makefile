@@ -16,6 +16,9 @@ LIBS     = -lpng -lz -lpthread
 COMPILER_C = $(filter-out compiler/main.c,$(wildcard compiler/*.c))
 COMPILER_O = $(COMPILER_C:compiler/%.c=$(B)/compiler/%.o) $(B)/gen/parser.o $(B)/gen/lexer.o \
              $(B)/gen/prelude.o
+STUDY_C    = $(wildcard study/*.c)
+STUDY_O    = $(STUDY_C:study/%.c=$(B)/study/%.o) $(B)/gen/report_css.o
+STUDY_LIBS = -ljansson -lcmark -lm
 RUNTIME_C  = $(filter-out runtime/main.c,$(wildcard runtime/*.c))
 RUNTIME_O  = $(RUNTIME_C:runtime/%.c=$(B)/runtime/%.o)
 PRELUDE    = $(sort $(wildcard compiler/prelude/*.net))
@@ -32,7 +35,7 @@ SCRIPTS    = $(filter-out deps run study,$(sort $(basename $(notdir $(wildcard t
 SUITES     = $(filter-out all_%,$(SCRIPTS)) $(UNIT) $(patsubst %,sanitized_%,$(UNIT) $(FUZZ))
 SANITIZE   = B=$(B)/sanitized CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all'
 
-all: $(B)/netc $(B)/libnetc.a  ## build netc and the runtime (the default)
+all: $(B)/netc $(B)/libnetc.a $(B)/netc-study  ## build netc and the runtime (the default)
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +52,8 @@ $(B)/compiler.a: $(COMPILER_O)
 	@rm -f $@; ar rcs $@ $^
 $(B)/libnetc.a: $(RUNTIME_O)
 	@rm -f $@; ar rcs $@ $^
+$(B)/netc-study: $(STUDY_O) $(B)/compiler/support.o $(B)/libnetc.a
+	$(CC) $(CFLAGS) $^ $(STUDY_LIBS) $(LIBS) -o $@
 
 $(B)/compiler/%.o: compiler/%.c $(B)/gen/parser.h
 	@mkdir -p $(@D)
@@ -56,6 +61,10 @@ $(B)/compiler/%.o: compiler/%.c $(B)/gen/parser.h
 $(B)/runtime/%.o: runtime/%.c
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(CFLAGS) $(WARN) -Iruntime $(DEPS) -c $< -o $@
+$(B)/study/%.o: study/%.c
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(CFLAGS) $(WARN) $(CPPFLAGS) -DNETC_NETFLAGS='"$(NETFLAGS)"' \
+	  -DNETC_LIBS='"$(LIBS)"' $(DEPS) -c $< -o $@
 $(B)/gen/%.o: $(B)/gen/%.c
 	$(CC) $(STD) $(CFLAGS) $(CPPFLAGS) $(DEPS) -c $< -o $@
 $(B)/gen/parser.c $(B)/gen/parser.h &: compiler/parser.y
@@ -67,6 +76,9 @@ $(B)/gen/lexer.c: compiler/lexer.l $(B)/gen/parser.h
 $(B)/gen/prelude.c: $(PRELUDE) compiler/embed.sh
 	@mkdir -p $(@D)
 	sh compiler/embed.sh $(PRELUDE) > $@
+$(B)/gen/report_css.c: study/report.css
+	@mkdir -p $(@D)
+	{ echo 'const char report_css[] ='; sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $<; echo ';'; } > $@
 
 # --- networks: specs/NAME.net or examples/NAME.net -> generated/NAME.c -> build/NAME ---
 
