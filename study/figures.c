@@ -126,21 +126,32 @@ static bool curve_data(Text *t, const json_t *model, const char *key, double tim
     return any;
 }
 
+/* Whole epochs, not too many of them. */
+static void epoch_tics(Text *t, size_t epochs, bool narrow) {
+    static const size_t steps[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
+    size_t most = narrow ? 8 : 15, step = steps[0];
+    for (int i = 0; i < COUNT_OF(steps) && epochs / step > most; i++) step = steps[i];
+    text_add(t, "set xtics %zu,%zu\nset xrange [1:%zu]\n", step, step, epochs > 1 ? epochs : 2);
+}
+
 int series_color(json_t *results, int k, bool *dashed) {
     bool few = json_array_size(at(results, "models")) <= COLORS;
     *dashed = !few && k % 2;
     return few ? k + 1 : k / 2 % COLORS + 1;
 }
 
-char *figure_curves(Study *s, json_t *results, bool loss, const char *id) {
+static char *curves(Study *s, json_t *results, bool loss, bool narrow) {
     Text t = {.arena = s->arena}, plots = {.arena = s->arena};
-    plot_head(&t, 760, 380);
+    size_t epochs = 1;
+    plot_head(&t, narrow ? 400 : 760, narrow ? 280 : 380);
     text_add(&t, "set xlabel 'epoch'\nset ylabel '%s'\n",
              loss ? "test loss" : "test accuracy, %");
     for (int i = 0; i < (int)json_array_size(at(results, "models")); i++) {
         bool dashed;
         int color = series_color(results, i, &dashed);
         const char *name = arena_printf(s->arena, "m%d", i);
+        size_t n = longest(json_array_get(at(results, "models"), (size_t)i));
+        if (n > epochs) epochs = n;
         if (!curve_data(&t, json_array_get(at(results, "models"), (size_t)i),
                         loss ? "test_loss" : "accuracy", loss ? 1 : 100, name))
             continue;
@@ -148,9 +159,19 @@ char *figure_curves(Study *s, json_t *results, bool loss, const char *id) {
                  plots.at ? ", \\\n  " : "plot ", name, dashed ? "dt (6,4)" : "dt 1", color);
     }
     if (!plots.at) return "";
+    epoch_tics(&t, epochs, narrow);
     text_add(&t, "%s\n", plots.at);
-    return draw(s, "gnuplot", NULL, &t, id,
+    return draw(s, "gnuplot", NULL, &t,
+                arena_printf(s->arena, "curves-%d%d", loss, narrow),
                 loss ? "Test loss by epoch, all networks" : "Test accuracy by epoch, all networks");
+}
+
+char *figure_accuracy_curves(Study *s, json_t *results, bool narrow) {
+    return curves(s, results, false, narrow);
+}
+
+char *figure_loss_curves(Study *s, json_t *results, bool narrow) {
+    return curves(s, results, true, narrow);
 }
 
 /* Train in color 2, test in color 1; the band is from the least to the most of the seeds. */
@@ -159,8 +180,8 @@ char *figure_model(Study *s, json_t *model, bool loss, const char *id) {
     const char *key[2] = {loss ? "train_sample_loss" : "train_sample_accuracy",
                           loss ? "test_loss" : "accuracy"};
     plot_head(&t, 460, 280);
-    text_add(&t, "set xlabel 'epoch'\nset ylabel '%s'\nset xtics autofreq\n",
-             loss ? "loss" : "accuracy, %");
+    text_add(&t, "set xlabel 'epoch'\nset ylabel '%s'\n", loss ? "loss" : "accuracy, %");
+    epoch_tics(&t, longest(model), true);
     for (int i = 0; i < 2; i++) {
         const char *name = i ? "test" : "train";
         int color = i ? 1 : 2;
@@ -177,7 +198,7 @@ char *figure_model(Study *s, json_t *model, bool loss, const char *id) {
 
 /* ---- accuracy and cost ---- */
 
-char *figure_accuracy(Study *s, json_t *results, const char *id) {
+char *figure_accuracy(Study *s, json_t *results, bool narrow) {
     Text t = {.arena = s->arena}, tics = {.arena = s->arena}, seeds = {.arena = s->arena};
     int n = (int)json_array_size(at(results, "models")), shown = 0;
     text_add(&seeds, "$seeds << END\n");
@@ -200,17 +221,18 @@ char *figure_accuracy(Study *s, json_t *results, const char *id) {
     if (!shown) return "";
     text_add(&tics, "END\n");
     text_add(&seeds, "END\n");
-    plot_head(&t, 760, 90 + 28 * shown);
+    plot_head(&t, narrow ? 400 : 760, 80 + (narrow ? 24 : 28) * shown);
     text_add(&t, "%s%sset ytics (%s) noenhanced\nset yrange [%g:-0.4]\n", tics.at, seeds.at,
              names.at, -shown - 0.6);
     text_add(&t, "set grid xtics noytics lt 1 lw 1 lc rgb '#00000c'\nset border 1\n"
                  "set xlabel 'test accuracy, %%'\nset offsets graph 0, graph 0.02\n"
                  "plot $means using 1:2:3:4 with xerrorbars pt 5 ps 0.9 lw 2 lc rgb '#000001', \\\n"
                  "  $seeds using 1:2 with points pt 6 ps 0.7 lw 1 lc rgb '#00000b'\n");
-    return draw(s, "gnuplot", NULL, &t, id, "Test accuracy with 95 % intervals");
+    return draw(s, "gnuplot", NULL, &t, narrow ? "accuracy-1" : "accuracy-0",
+                "Test accuracy with 95 % intervals");
 }
 
-char *figure_cost(Study *s, json_t *results, const char *id) {
+char *figure_cost(Study *s, json_t *results, bool narrow) {
     Text t = {.arena = s->arena}, data = {.arena = s->arena};
     for (int i = 0; i < (int)json_array_size(at(results, "models")); i++) {
         const json_t *m = json_array_get(at(results, "models"), (size_t)i);
@@ -221,14 +243,15 @@ char *figure_cost(Study *s, json_t *results, const char *id) {
         text_add(&data, "\"%s\"\n", string(m, "name"));
     }
     if (!data.at) return "";
-    plot_head(&t, 760, 380);
+    plot_head(&t, narrow ? 400 : 760, narrow ? 320 : 380);
     text_add(&t, "$cost << END\n%sEND\nset logscale x\nset grid xtics mxtics\nset rmargin 16\n"
                  "set xlabel 'seconds of training'\nset ylabel 'test accuracy, %%'\n"
                  "set offsets 0, 0, graph 0.05, graph 0.05\nset xtics autofreq\n"
                  "plot $cost using 1:2:3 with points pt 7 ps 0.9 lc rgb variable, \\\n"
                  "  $cost using 1:2:4 with labels left offset 1,0 noenhanced textcolor rgb "
                  "'#00000b' font ',11'\n", data.at);
-    return draw(s, "gnuplot", NULL, &t, id, "Accuracy by seconds of training");
+    return draw(s, "gnuplot", NULL, &t, narrow ? "cost-1" : "cost-0",
+                "Accuracy by seconds of training");
 }
 
 /* ---- networks ---- */
@@ -242,5 +265,11 @@ char *figure_network(Study *s, json_t *model, const char *id) {
                  "fontsize=11 height=0.3 margin=\"0.08,0.04\"];\n"
                  "  edge [color=\"#00000a\" arrowsize=0.6];%s",
              (int)(open + 1 - network), network, open + 1);
-    return draw(s, "dot", "-Tsvg", &t, id, "Layers of the network");
+    char *svg = draw(s, "dot", "-Tsvg", &t, id, "Layers of the network");
+    char *width = strstr(svg, "width=\"");
+    double points = width ? strtod(width + 7, NULL) : 0;
+    if (!(points > 0)) return svg;
+    /* As wide as the page, but never so small that nobody can read it. */
+    return arena_printf(s->arena, "<svg style=\"width:100%%;max-width:%.0fpt;min-width:%.0fpt\" %s",
+                        points, 0.7 * points, svg + 5);
 }

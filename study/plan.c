@@ -2,7 +2,7 @@
  *
  * A run's key is all that its result depends on: the graph's hash (equal hashes, equal bits), what
  * train { } says, the data, the seed. A run that is there with the same key is not trained again,
- * so a spec's comments, the compiler's version and its schedules may change.
+ * so the compiler's version and its schedules may change, and so may what a spec says elsewhere.
  */
 #define _GNU_SOURCE
 #include "dataset.h"
@@ -39,7 +39,7 @@ static void add_model(Study *s, const char *spec, const char **value, int n) {
     const char *key = file_stem(a, spec);
     for (int i = 0; i < n; i++) {
         PUSH(a, m->values, value[i]);
-        key = arena_printf(a, "%s,%s", key, value[i]);
+        key = arena_printf(a, "%s-%s", key, value[i]);
     }
     m->key = folder_name(a, key);
     m->spec = spec;

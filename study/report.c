@@ -21,6 +21,15 @@ void html(Text *t, const char *s) {
     }
 }
 
+/* 60000 as 60,000. */
+static void grouped(Text *t, const char *digits) {
+    size_t whole = strcspn(digits, ".");
+    for (size_t i = 0; digits[i]; i++) {
+        if (i && i < whole && (whole - i) % 3 == 0) text_add(t, ",");
+        text_add(t, "%c", digits[i]);
+    }
+}
+
 void number(Text *t, json_t *results, const char *format, double times, const char *path, ...) {
     char where[256];
     va_list args;
@@ -36,7 +45,7 @@ void number(Text *t, json_t *results, const char *format, double times, const ch
     if (times != 1) text_add(t, " data-t=\"%.17g\"", times);
     text_add(t, ">");
     if (x < 0) text_add(t, "−"); /* a minus as wide as a plus */
-    text_add(t, format, fabs(x));
+    grouped(t, arena_printf(t->arena, format, fabs(x)));
     text_add(t, "</span>");
 }
 
@@ -55,6 +64,15 @@ static void link_to(Text *t, const char *name) {
 }
 
 static const char *scroll = "<div class=scroll tabindex=0>";
+
+/* A figure drawn twice: for a wide page and for a phone. */
+typedef char *Figure(Study *s, json_t *results, bool narrow);
+static void both_widths(Study *s, Text *t, json_t *results, Figure *figure, const char *caption) {
+    text_add(t, "<figure><div class=broad>%s</div><div class=slim>%s</div>",
+             figure(s, results, false), figure(s, results, true));
+    if (caption) text_add(t, "<figcaption>%s</figcaption>", caption);
+    text_add(t, "</figure>\n");
+}
 
 /* ---- the head of the page ---- */
 
@@ -82,10 +100,12 @@ static void head(Text *t, json_t *results) {
 
 static void navigation(Text *t, json_t *results, bool conclusions) {
     text_add(t, "<nav aria-label=Contents><ul>\n<li><a href=\"#summary\">Summary</a>\n"
-                "<li><a href=\"#curves\">Learning curves</a>\n"
+                "%s<li><a href=\"#curves\">Learning curves</a>\n"
                 "<li><a href=\"#differences\">Differences</a>\n"
                 "<li><a href=\"#confused\">Confused classes</a>\n"
-                "<li><a href=\"#cost\">Cost</a>\n");
+                "<li><a href=\"#cost\">Cost</a>\n",
+             json_array_size(at(results, "references"))
+                 ? "<li><a href=\"#references\">Other figures</a>\n" : "");
     for (int i = 0; i < n_models(results); i++) {
         text_add(t, "<li>");
         link_to(t, string(ranked(results, i), "name"));
@@ -145,59 +165,46 @@ static double best_mean(json_t *results, const char *score) {
     return best;
 }
 
-static void score_cells(Text *t, json_t *results, int k, const char *score, bool interval) {
+static void score_cell(Text *t, json_t *results, int k, const char *score) {
     const json_t *m = json_array_get(at(results, "models"), (size_t)k);
     double mean = real(json_object_get(m, score), "mean");
     text_add(t, "<td%s>", mean == best_mean(results, score) ? " class=best" : "");
     number(t, results, "%.2f", 100, "models.%d.%s.mean", k, score);
-    if (interval && real(m, "accuracy.runs") > 1) {
+    if (real(json_object_get(m, score), "runs") > 1) {
         text_add(t, " <span class=soft>± ");
         number(t, results, "%.2f", 100, "models.%d.%s.deviation", k, score);
         text_add(t, "</span>");
     }
-    if (interval) {
-        text_add(t, "<td>");
-        number(t, results, "%.2f", 100, "models.%d.accuracy.low", k);
-        text_add(t, " to ");
-        number(t, results, "%.2f", 100, "models.%d.accuracy.high", k);
-    }
-    for (size_t i = 0; i < json_array_size(at(results, "references")); i++) {
-        const char *name = json_string_value(json_array_get(at(results, "references"), i));
-        const json_t *of = json_object_get(json_object_get(at(m, "references"), name), score);
-        json_t *is = json_object_get(of, "reached");
-        text_add(t, "<td>");
-        number(t, results, "%.2f", 100, "models.%d.references.%s.%s.mean", k, name, score);
-        if (is)
-            text_add(t, json_is_true(is) ? " <span class=reached title=reached>✓</span>"
-                                         : " <span class=missed title=\"not reached\">✗</span>");
-    }
 }
 
 static void ranking_table(Text *t, json_t *results) {
-    static const char *const title[N_SCORES] = {"accuracy, %", "precision", "recall", "F1"};
-    size_t references = json_array_size(at(results, "references"));
-    text_add(t, "%s<table class=sticky>\n<thead><tr><th>model", scroll);
-    for (int i = 0; i < N_SCORES; i++) {
-        text_add(t, "<th>%s%s", title[i], i ? "" : "<th>95 %");
-        for (size_t k = 0; k < references; k++) {
-            text_add(t, "<th>");
-            html(t, json_string_value(json_array_get(at(results, "references"), k)));
-        }
-    }
-    text_add(t, "<tbody>\n");
+    text_add(t, "%s<table class=sticky>\n<thead><tr><th>model<th>accuracy, %%<th>95 %%"
+                "<th>precision<th>recall<th>F1<th>parameters<th>epochs<th>seconds<tbody>\n",
+             scroll);
     for (int i = 0; i < n_models(results); i++) {
+        int k = model_at(results, i);
         text_add(t, "<tr><th scope=row>%d. ", i + 1);
         link_to(t, string(ranked(results, i), "name"));
-        for (int k = 0; k < N_SCORES; k++)
-            score_cells(t, results, model_at(results, i), score_names[k], !k);
+        for (int c = 0; c < N_SCORES; c++) {
+            score_cell(t, results, k, score_names[c]);
+            if (c) continue;
+            text_add(t, "<td>");
+            number(t, results, "%.2f", 100, "models.%d.accuracy.low", k);
+            text_add(t, " to ");
+            number(t, results, "%.2f", 100, "models.%d.accuracy.high", k);
+        }
+        text_add(t, "<td>");
+        number(t, results, "%.0f", 1, "models.%d.parameters", k);
+        text_add(t, "<td>");
+        number(t, results, "%.0f", 1, "models.%d.epochs.mean", k);
+        text_add(t, "<td>");
+        number(t, results, "%.1f", 1, "models.%d.seconds.mean", k);
         text_add(t, "\n");
     }
     text_add(t, "</table></div>\n<p class=note>Means over the seeds, ± their standard deviation. "
                 "95 %%: Wilson's interval for so many test samples. Precision, recall and F1 are "
-                "means over the classes.%s</p>\n",
-             references ? " ✓ and ✗: whether our mean reaches the figure on its left side's "
-                          "column; a mean of several runs within two standard errors, or half a "
-                          "point." : "");
+                "means over the classes. Bold: the best of a column. Seconds are of training.</p>"
+                "\n");
 }
 
 static void summary(Study *s, Text *t, json_t *results) {
@@ -214,9 +221,55 @@ static void summary(Study *s, Text *t, json_t *results) {
     }
     failures(t, results);
     ranking_table(t, results);
-    text_add(t, "<figure class=wide>%s<figcaption>Accuracy on the test samples with 95 %% "
-                "intervals; circles are the seeds.</figcaption></figure>\n</section>\n",
-             figure_accuracy(s, results, "accuracy"));
+    both_widths(s, t, results, figure_accuracy,
+                "Accuracy on the test samples with 95 % intervals; circles are the seeds.");
+    text_add(t, "</section>\n");
+}
+
+/* ---- figures from elsewhere ---- */
+
+static void reference_cells(Text *t, json_t *results, int k, const char *score) {
+    text_add(t, "<td class=first>");
+    number(t, results, "%.2f", 100, "models.%d.%s.mean", k, score);
+    for (size_t i = 0; i < json_array_size(at(results, "references")); i++) {
+        const char *name = json_string_value(json_array_get(at(results, "references"), i));
+        const char *path = arena_printf(t->arena, "models.%d.references.%s.%s", k, name, score);
+        json_t *is = at(results, arena_printf(t->arena, "%s.reached", path));
+        text_add(t, "<td>");
+        number(t, results, "%.2f", 100, "%s.mean", path);
+        if (is)
+            text_add(t, json_is_true(is) ? " <span class=reached title=reached>✓</span>"
+                                         : " <span class=missed title=\"not reached\">✗</span>");
+    }
+}
+
+static void references(Text *t, json_t *results) {
+    static const char *const title[N_SCORES] = {"accuracy, %", "precision", "recall", "F1"};
+    size_t n = json_array_size(at(results, "references"));
+    if (!n) return;
+    text_add(t, "<section id=references>\n<h2>Beside other figures</h2>\n%s<table "
+                "class=\"sticky groups\">\n<thead><tr><th>", scroll);
+    for (int i = 0; i < N_SCORES; i++) text_add(t, "<th class=first colspan=%zu>%s", n + 1,
+                                                title[i]);
+    text_add(t, "<tr><th>model");
+    for (int i = 0; i < N_SCORES; i++) {
+        text_add(t, "<th class=first>here");
+        for (size_t k = 0; k < n; k++) {
+            text_add(t, "<th>");
+            html(t, json_string_value(json_array_get(at(results, "references"), k)));
+        }
+    }
+    text_add(t, "<tbody>\n");
+    for (int i = 0; i < n_models(results); i++) {
+        text_add(t, "<tr><th scope=row>");
+        link_to(t, string(ranked(results, i), "name"));
+        for (int c = 0; c < N_SCORES; c++)
+            reference_cells(t, results, model_at(results, i), score_names[c]);
+        text_add(t, "\n");
+    }
+    text_add(t, "</table></div>\n<p class=note>✓: the mean here is at least as good, ✗: it is "
+                "not. Where the other figure is a mean of several runs itself, two standard errors "
+                "of the difference are allowed, or half a point.</p>\n</section>\n");
 }
 
 /* ---- learning curves ---- */
@@ -238,9 +291,9 @@ static void curves(Study *s, Text *t, json_t *results) {
     text_add(t, "<section id=curves>\n<h2>Learning curves</h2>\n<p>Means over the seeds; each "
                 "network's own section has its training samples and its spread as well.</p>\n");
     legend(t, results);
-    text_add(t, "<figure class=wide>%s</figure>\n<figure class=wide>%s</figure>\n</section>\n",
-             figure_curves(s, results, false, "curves-accuracy"),
-             figure_curves(s, results, true, "curves-loss"));
+    both_widths(s, t, results, figure_accuracy_curves, NULL);
+    both_widths(s, t, results, figure_loss_curves, NULL);
+    text_add(t, "</section>\n");
 }
 
 /* ---- differences ---- */
@@ -390,9 +443,10 @@ static void cost(Study *s, Text *t, json_t *results) {
                 "there. Samples/s were measured apart, before: as many programs as processors on "
                 "one thread each, taken together, and one program on all. The whole study took ");
     number(t, results, "%.1f", 1.0 / 60, "study.seconds");
-    text_add(t, " minutes.</p>\n<figure class=wide>%s<figcaption>Accuracy by seconds of training; "
-                "the scale of seconds is logarithmic.</figcaption></figure>\n</section>\n",
-             figure_cost(s, results, "cost-figure"));
+    text_add(t, " minutes.</p>\n");
+    both_widths(s, t, results, figure_cost,
+                "Accuracy by seconds of training; the scale of seconds is logarithmic.");
+    text_add(t, "</section>\n");
 }
 
 /* ---- method and conclusions ---- */
@@ -438,6 +492,7 @@ void write_report(Study *s, json_t *results) {
     navigation(&t, results, by_hand);
     text_add(&t, "<main>\n");
     summary(s, &t, results);
+    references(&t, results);
     curves(s, &t, results);
     differences(&t, results);
     confused(&t, results);

@@ -136,11 +136,11 @@ static void shot(Text *t, json_t *results, int k, const char *kind, size_t i) {
     if (*picture)
         text_add(t, "<img alt=\"test sample %.0f\" src=\"data:image/png;base64,%s\">",
                  real(s, "sample"), picture);
-    text_add(t, "True: <b>");
+    text_add(t, "<span>True: <b>");
     html(t, label);
-    text_add(t, "</b> <span class=soft>|</span> Predicted: <b>");
+    text_add(t, "</b></span> <span class=soft>|</span> <span>Predicted: <b>");
     html(t, guess);
-    text_add(t, "</b><span class=verdict><b>%s</b> ", right ? "✓ right" : "✗ wrong");
+    text_add(t, "</b></span><span class=verdict><b>%s</b> ", right ? "✓ right" : "✗ wrong");
     number(t, results, "%.1f", 100, "models.%d.gallery.%s.%zu.confidence", k, kind, i);
     text_add(t, " %% sure</span></figure>\n");
 }
@@ -205,9 +205,10 @@ void report_model(Study *s, Text *t, json_t *results, int rank) {
              figure_model(s, m, false, arena_printf(s->arena, "acc-%d", k)),
              figure_model(s, m, true, arena_printf(s->arena, "loss-%d", k)));
     if (at(m, "confusion")) {
-        text_add(t, "<h3>Confusion matrix</h3>\n");
+        text_add(t, "<h3>Classes</h3>\n<div class=beside>\n");
         confusion(t, results, k, m);
         by_class(t, results, k);
+        text_add(t, "</div>\n");
     }
     gallery(t, results, k, m);
     filters(t, results, k, m);

@@ -38,7 +38,7 @@ typedef struct Options {
 
 /* A spec with one choice of values. */
 typedef struct Model {
-    const char *key;    /* also its folder's name: "mlp,width=64" */
+    const char *key;    /* also its folder's name: "mlp-width=64" */
     const char *spec, *text;
     VEC(const char *) values; /* "name=value" */
     const char *folder; /* DIR/build/KEY */
@@ -145,11 +145,12 @@ void write_tables(Study *s, json_t *results);
 json_t *ranked(json_t *results, int rank);
 
 /* ---- figures.c: SVG for a page, colored by its style sheet ---- */
-/* Of all models the test accuracy (or loss) by epoch. `id` is unique in the page. */
-char *figure_curves(Study *s, json_t *results, bool loss, const char *id);
+/* Of all models, for a wide page or a narrow one; `id`s are unique in the page. */
+char *figure_accuracy(Study *s, json_t *results, bool narrow); /* with intervals */
+char *figure_accuracy_curves(Study *s, json_t *results, bool narrow);
+char *figure_loss_curves(Study *s, json_t *results, bool narrow);
+char *figure_cost(Study *s, json_t *results, bool narrow); /* accuracy by seconds of training */
 char *figure_model(Study *s, json_t *model, bool loss, const char *id); /* one, with its spread */
-char *figure_accuracy(Study *s, json_t *results, const char *id);       /* with intervals */
-char *figure_cost(Study *s, json_t *results, const char *id); /* accuracy by seconds of training */
 char *figure_network(Study *s, json_t *model, const char *id);
 /* Of model number k: its color, 1 .. COLORS, and whether its line is dashed. */
 enum { COLORS = 6 };
