@@ -140,6 +140,20 @@ int series_color(json_t *results, int k, bool *dashed) {
     return few ? k + 1 : k / 2 % COLORS + 1;
 }
 
+/* Where the axis of all models is cut: early epochs of one would press the ends of all together. */
+static void cut_axis(Text *t, const json_t *results, bool loss) {
+    double worst = NAN;
+    Span3 x;
+    for (size_t i = 0; i < json_array_size(at(results, "models")); i++) {
+        const json_t *m = json_array_get(at(results, "models"), i);
+        size_t n = longest(m);
+        if (!n || !spread(m, n - 1, loss ? "test_loss" : "accuracy", loss ? 1 : 100, &x)) continue;
+        worst = loss ? fmax(worst, x.mean) : fmin(worst, x.mean);
+    }
+    if (loss && worst > 0) text_add(t, "set yrange [*:*<%g]\n", 1.6 * worst);
+    else if (!loss && worst > 10) text_add(t, "set yrange [%g<*:*]\n", worst - 8);
+}
+
 static char *curves(Study *s, json_t *results, bool loss, bool narrow) {
     Text t = {.arena = s->arena}, plots = {.arena = s->arena};
     size_t epochs = 1;
@@ -160,6 +174,7 @@ static char *curves(Study *s, json_t *results, bool loss, bool narrow) {
     }
     if (!plots.at) return "";
     epoch_tics(&t, epochs, narrow);
+    cut_axis(&t, results, loss);
     text_add(&t, "%s\n", plots.at);
     return draw(s, "gnuplot", NULL, &t,
                 arena_printf(s->arena, "curves-%d%d", loss, narrow),
@@ -232,23 +247,41 @@ char *figure_accuracy(Study *s, json_t *results, bool narrow) {
                 "Test accuracy with 95 % intervals");
 }
 
+/* Labels in the order of their height, none on another: each at least `gap` below the one before
+ * that it could meet. */
+static void cost_data(Text *t, json_t *results, double gap) {
+    int n = (int)json_array_size(at(results, "models"));
+    double label[n + 1], seconds[n + 1];
+    for (int i = 0; i < n; i++) {
+        const json_t *m = ranked(results, i);
+        double y = 100 * real(m, "accuracy.mean");
+        bool dashed;
+        label[i] = y;
+        seconds[i] = real(m, "seconds.mean");
+        if (!(seconds[i] > 0) || isnan(y)) continue;
+        for (int k = 0; k < i; k++)
+            if (fabs(log(seconds[k] / seconds[i])) < 1.5 && label[i] > label[k] - gap)
+                label[i] = label[k] - gap;
+        int index = (int)json_integer_value(json_array_get(at(results, "ranking"), (size_t)i));
+        text_add(t, "%.6g %.6g %.6g %d ", seconds[i], y, label[i],
+                 series_color(results, index, &dashed));
+        text_add(t, "\"%s\"\n", string(m, "name"));
+    }
+}
+
 char *figure_cost(Study *s, json_t *results, bool narrow) {
     Text t = {.arena = s->arena}, data = {.arena = s->arena};
-    for (int i = 0; i < (int)json_array_size(at(results, "models")); i++) {
-        const json_t *m = json_array_get(at(results, "models"), (size_t)i);
-        double seconds = real(m, "seconds.mean"), accuracy = real(m, "accuracy.mean");
-        bool dashed;
-        if (!(seconds > 0) || isnan(accuracy)) continue;
-        text_add(&data, "%.6g %.6g %d ", seconds, 100 * accuracy, series_color(results, i, &dashed));
-        text_add(&data, "\"%s\"\n", string(m, "name"));
-    }
+    double best = 100 * real(ranked(results, 0), "accuracy.mean"), worst = best;
+    for (int i = 0; i < (int)json_array_size(at(results, "models")); i++)
+        worst = fmin(worst, 100 * real(ranked(results, i), "accuracy.mean"));
+    cost_data(&data, results, fmax(0.1, best - worst) * (narrow ? 0.055 : 0.05));
     if (!data.at) return "";
-    plot_head(&t, narrow ? 400 : 760, narrow ? 320 : 380);
-    text_add(&t, "$cost << END\n%sEND\nset logscale x\nset grid xtics mxtics\nset rmargin 16\n"
+    plot_head(&t, narrow ? 400 : 760, narrow ? 340 : 420);
+    text_add(&t, "$cost << END\n%sEND\nset logscale x\nset grid xtics\nset rmargin 14\n"
                  "set xlabel 'seconds of training'\nset ylabel 'test accuracy, %%'\n"
-                 "set offsets 0, 0, graph 0.05, graph 0.05\nset xtics autofreq\n"
-                 "plot $cost using 1:2:3 with points pt 7 ps 0.9 lc rgb variable, \\\n"
-                 "  $cost using 1:2:4 with labels left offset 1,0 noenhanced textcolor rgb "
+                 "set offsets 0, 0, graph 0.05, graph 0.1\nset xtics autofreq\n"
+                 "plot $cost using 1:2:4 with points pt 7 ps 0.9 lc rgb variable, \\\n"
+                 "  $cost using 1:3:5 with labels left offset 1,0 noenhanced textcolor rgb "
                  "'#00000b' font ',11'\n", data.at);
     return draw(s, "gnuplot", NULL, &t, narrow ? "cost-1" : "cost-0",
                 "Accuracy by seconds of training");

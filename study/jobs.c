@@ -31,22 +31,24 @@ int runs_in(const Study *s, RunState from, RunState to) {
 
 /* ---- speed ---- */
 
-static void common_options(Study *s, Command *c, long threads) {
+static void common_options(Study *s, Command *c, long threads, long limit) {
     Arena *a = s->arena;
     ADD(a, *c, "--threads", arena_printf(a, "%ld", threads));
-    if (s->options.limit) ADD(a, *c, "--limit", arena_printf(a, "%ld", s->options.limit));
+    if (limit) ADD(a, *c, "--limit", arena_printf(a, "%ld", limit));
     if (s->options.data) ADD(a, *c, "--data", s->options.data);
 }
 
 /* Samples a second of so many programs at once, together. */
 static double bench(Study *s, Model *m, int programs, int threads) {
+    enum { SAMPLES = 8192 }; /* reading more takes longer than measuring */
+    long limit = s->options.limit && s->options.limit < SAMPLES ? s->options.limit : SAMPLES;
     double sum = 0;
     for (int i = 0; i < programs; i++) {
         Command c = {0};
         const char *out = arena_printf(s->arena, "%s/bench-%d.json", m->folder, i);
         remove(out);
         ADD(s->arena, c, m->program, "bench", "--json", "--seconds", "0.2");
-        common_options(s, &c, threads);
+        common_options(s, &c, threads, limit);
         start(s->arena, &c, out);
     }
     while (wait(NULL) > 0 || errno == EINTR) {}
@@ -70,7 +72,7 @@ static void measure_model(Study *s, Model *m) {
     m->alone = fits ? real(known, "alone") : bench(s, m, 1, s->processors);
     m->side_by_side = fits ? real(known, "side_by_side")
                       : s->processors > 1 ? bench(s, m, s->processors, 1) : m->alone;
-    m->wide = m->alone > m->side_by_side;
+    m->wide = m->alone > 1.05 * m->side_by_side; /* what is nearer is the measurement's chance */
     json_decref(known);
     if (!fits && m->alone > 0 && !stop_signal)
         write_json(s, path, json_pack("{ss si sf sf}", "stamp", stamp, "processors", s->processors,
@@ -115,7 +117,7 @@ static void start_training(Study *s, Run *r) {
     tidy(s, r);
     ADD(a, c, r->model->program, "train", "--seed", arena_printf(a, "%ld", r->seed), "--save",
         weights, "--log", log, "--train-samples", "10000");
-    common_options(s, &c, r->threads);
+    common_options(s, &c, r->threads, s->options.limit);
     if (file_exists(weights)) { /* which knows the number of epochs */
         ADD(a, c, "--resume", weights);
     } else {
@@ -132,7 +134,7 @@ static void start_testing(Study *s, Run *r) {
     Command c = {0};
     ADD(s->arena, c, r->model->program, "eval", "--json", "--weights",
         in_run(s, r, "weights.safetensors"), "--predictions", in_run(s, r, "predictions.csv.part"));
-    common_options(s, &c, r->threads);
+    common_options(s, &c, r->threads, s->options.limit);
     remove(in_run(s, r, "eval.txt"));
     r->process = start(s->arena, &c, in_run(s, r, "eval.txt"));
     r->state = TESTING;
@@ -147,17 +149,12 @@ static void write_done(Study *s, const Run *r, const char *status, json_t *eval)
     write_json(s, in_run(s, r, "done.json"), done);
 }
 
-/* Of a text its last line, or the first one with a word in it. */
-static char *line_of(Arena *a, char *text, const char *word) {
-    char *line = text, *with = word ? strstr(text, word) : NULL;
+/* Of a text its last line. */
+static char *line_of(Arena *a, char *text) {
     size_t n = strlen(text);
     while (n && text[n - 1] == '\n') text[--n] = 0;
-    if (with) {
-        for (line = with; line > text && line[-1] != '\n';) line--;
-    } else if (strrchr(text, '\n')) {
-        line = strrchr(text, '\n') + 1;
-    }
-    return arena_strndup(a, line, strcspn(line, "\n"));
+    char *line = strrchr(text, '\n');
+    return arena_strdup(a, line ? line + 1 : text);
 }
 
 /* Its numbers ran away: the same would happen again, so this run is over. Everything else, such as
@@ -166,7 +163,10 @@ static void end_badly(Study *s, Run *r, const char *output) {
     static const char diverged[] = "training diverged: ";
     char *text = read_text(s->arena, in_run(s, r, output)), *found;
     r->state = FAILED;
-    r->message = text && *text ? line_of(s->arena, text, NULL) : "it ended without a word";
+    size_t name = strlen(r->model->program);
+    r->message = text && *text ? line_of(s->arena, text) : "it ended without a word";
+    if (!strncmp(r->message, r->model->program, name) && r->message[name] == ':')
+        r->message += name + 2;
     if (!text || r->state == TESTING || !(found = strstr(text, diverged))) return;
     r->state = DIVERGED;
     r->message = arena_strndup(s->arena, found, strcspn(found, "\n"));

@@ -11,13 +11,22 @@
 
 extern const char report_css[];
 
+static void html_char(Text *t, char c) {
+    if (c == '<') text_add(t, "&lt;");
+    else if (c == '>') text_add(t, "&gt;");
+    else if (c == '&') text_add(t, "&amp;");
+    else if (c == '"') text_add(t, "&quot;");
+    else text_add(t, "%c", c);
+}
+
 void html(Text *t, const char *s) {
+    for (; *s; s++) html_char(t, *s);
+}
+
+void breakable(Text *t, const char *s) {
     for (; *s; s++) {
-        if (*s == '<') text_add(t, "&lt;");
-        else if (*s == '>') text_add(t, "&gt;");
-        else if (*s == '&') text_add(t, "&amp;");
-        else if (*s == '"') text_add(t, "&quot;");
-        else text_add(t, "%c", *s);
+        html_char(t, *s);
+        if (strchr("_/=,", *s)) text_add(t, "<wbr>");
     }
 }
 
@@ -90,7 +99,7 @@ static void head(Text *t, json_t *results) {
     number(t, results, "%.0f", 1, "data.train_samples");
     text_add(t, " samples and tested on ");
     number(t, results, "%.0f", 1, "data.test_samples");
-    text_add(t, " others. %s, ", string(results, "study.date"));
+    text_add(t, " others. <span class=whole>%s</span>, ", string(results, "study.date"));
     html(t, string(results, "study.processor"));
     text_add(t, ", %.0f processor%s. netc %s, ", real(results, "study.processors"),
              real(results, "study.processors") == 1 ? "" : "s", string(results, "study.netc"));
@@ -190,6 +199,7 @@ static void ranking_table(Text *t, json_t *results) {
             if (c) continue;
             text_add(t, "<td>");
             number(t, results, "%.2f", 100, "models.%d.accuracy.low", k);
+            if (!at(ranked(results, i), "accuracy.mean")) continue;
             text_add(t, " to ");
             number(t, results, "%.2f", 100, "models.%d.accuracy.high", k);
         }
@@ -289,7 +299,8 @@ static void legend(Text *t, json_t *results) {
 
 static void curves(Study *s, Text *t, json_t *results) {
     text_add(t, "<section id=curves>\n<h2>Learning curves</h2>\n<p>Means over the seeds; each "
-                "network's own section has its training samples and its spread as well.</p>\n");
+                "network's own section has its training samples and its spread as well. The axes "
+                "are cut where only beginnings are: in the sections they are whole.</p>\n");
     legend(t, results);
     both_widths(s, t, results, figure_accuracy_curves, NULL);
     both_widths(s, t, results, figure_loss_curves, NULL);
@@ -334,11 +345,12 @@ static void pair_rows(Text *t, json_t *results) {
 }
 
 static void versus(Text *t, json_t *results) {
-    int n = n_models(results);
+    int n = 0; /* those without results come last in the ranking */
+    while (n < n_models(results) && !isnan(real(ranked(results, n), "accuracy.mean"))) n++;
     text_add(t, "%s<table class=\"matrix versus\">\n<thead><tr><th>", scroll);
     for (int j = 1; j < n; j++) {
         text_add(t, "<th>");
-        html(t, string(ranked(results, j), "name"));
+        breakable(t, string(ranked(results, j), "name"));
     }
     text_add(t, "<tbody>\n");
     for (int i = 0; i + 1 < n; i++) {

@@ -84,7 +84,7 @@ static void confusion(Text *t, json_t *results, int k, const json_t *m) {
                 "<thead><tr><th>");
     for (size_t c = 0; c < n; c++) {
         text_add(t, "<th>");
-        html(t, class_at(results, c));
+        breakable(t, class_at(results, c));
     }
     text_add(t, "<tbody>\n");
     for (size_t r = 0; r < n; r++) {
@@ -136,9 +136,9 @@ static void shot(Text *t, json_t *results, int k, const char *kind, size_t i) {
     if (*picture)
         text_add(t, "<img alt=\"test sample %.0f\" src=\"data:image/png;base64,%s\">",
                  real(s, "sample"), picture);
-    text_add(t, "<span>True: <b>");
+    text_add(t, "<span class=named>True: <b>");
     html(t, label);
-    text_add(t, "</b></span> <span class=soft>|</span> <span>Predicted: <b>");
+    text_add(t, "</b></span> <span class=soft>|</span> <span class=named>Predicted: <b>");
     html(t, guess);
     text_add(t, "</b></span><span class=verdict><b>%s</b> ", right ? "✓ right" : "✗ wrong");
     number(t, results, "%.1f", 100, "models.%d.gallery.%s.%zu.confidence", k, kind, i);

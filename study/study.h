@@ -164,6 +164,7 @@ char *png_base64(Arena *a, const uint8_t *pixels, int width, int height, int cha
 void write_report(Study *s, json_t *results);
 void report_model(Study *s, Text *t, json_t *results, int rank);
 void html(Text *t, const char *s); /* with what HTML reserves escaped */
+void breakable(Text *t, const char *s); /* the same, where a narrow column may break it */
 /* The number at a path of results.json, times a factor, in a format of C; the page keeps the path,
  * so that each of its numbers can be traced. A dash where there is none. */
 void number(Text *t, json_t *results, const char *format, double times, const char *path, ...)
