@@ -177,7 +177,9 @@ static bool end_epoch(Training *t, netc_error *error) {
                        &t->last.validation, error))
         return false;
     decide(t, t->d.n_validation ? t->last.validation.loss : t->last.train_loss);
-    if (!write_log(t, error) || !save(t, error)) return false;
+    netc_error unsaved;
+    bool logged = write_log(t, error);
+    if (!save(t, logged ? error : &unsaved) || !logged) return false;
     netc_progress_clear(&t->progress);
     if (t->o->json) netc_epoch_json(stdout, &t->last);
     else netc_epoch_text(stdout, &t->last);

@@ -253,7 +253,8 @@ static json_t *read_reference(Study *s, const Reference *r) {
              "perhaps precision, recall and f1", r->path);
     while ((line = strtok_r(NULL, "\r\n", &save))) {
         split(a, line, &row);
-        if (row.n != head.n) fail("%s: a line with %d columns, expected %d", r->path, row.n, head.n);
+        if (row.n != head.n)
+            fail("%s: a line with %d columns, expected %d", r->path, row.n, head.n);
         json_t *of = json_object_get(all, row.at[name]);
         if (!of) json_object_set_new(all, row.at[name], of = json_object());
         for (int i = 0; i < N_SCORES; i++) {

@@ -209,7 +209,8 @@ static double seconds_of(const Study *s, const Run *r) {
     double rate = r->model->wide ? r->model->alone : r->model->side_by_side / s->processors;
     double use = real(r->model->summary, "data.use") *
                  (1 - real(r->model->summary, "data.validation"));
-    return rate > 0 ? (double)(r->epochs - r->epochs_done) * use * (double)s->train_count / rate : 0;
+    double samples = (double)(r->epochs - r->epochs_done) * use * (double)s->train_count;
+    return rate > 0 ? samples / rate : 0;
 }
 
 /* Side by side before wide, long before short. */

@@ -11,7 +11,8 @@ json_t *at(const json_t *j, const char *path) {
         if (n >= sizeof step) return NULL;
         memcpy(step, path, n);
         step[n] = 0;
-        j = json_is_array(j) ? json_array_get(j, strtoul(step, NULL, 10)) : json_object_get(j, step);
+        j = json_is_array(j) ? json_array_get(j, strtoul(step, NULL, 10))
+                             : json_object_get(j, step);
         path += n + (path[n] == '.');
     }
     return (json_t *)j;

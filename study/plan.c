@@ -237,7 +237,8 @@ static const char *run_key(Study *s, const Model *m, long seed) {
         json_object_set_new(training, "epochs", json_integer(s->options.epochs));
     char *text = json_dumps(training, JSON_SORT_KEYS | JSON_COMPACT);
     const char *key = arena_printf(
-        s->arena, "graph %s, training %s, use %.17g, validation %.17g, limit %ld, data %s, seed %ld",
+        s->arena,
+        "graph %s, training %s, use %.17g, validation %.17g, limit %ld, data %s, seed %ld",
         string(m->summary, "hash"), text, real(m->summary, "data.use"),
         real(m->summary, "data.validation"), s->options.limit, s->data_hash, seed);
     free(text);

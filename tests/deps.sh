@@ -1,7 +1,8 @@
 #!/bin/sh
 # Install what building netc and training need, where something is missing; with STUDY set also what
-# studies and the tests need, with ALL all that check-all needs. Where all is there it does nothing. Installing is left to apt-get,
-# through sudo where this is not root; on a system without apt-get it says what is needed.
+# studies and the tests need, with ALL all that check-all needs. Where all is there it does nothing.
+# Installing is left to apt-get, through sudo where this is not root; on a system without apt-get it
+# says what is needed.
 packages=
 
 need() { # PACKAGE COMMAND...: the package is needed where the command fails

@@ -168,8 +168,8 @@ says 1 'wrong.net:[0-9]*:[0-9]*: error: .*rleu' "$dir/wrong.net" -o "$dir/none"
 says 1 'cannot read .*results.json' --report -o "$dir/nothing"
 says 1 'two networks are called' "$dir/filters.net" "$dir/filters.net" -o "$dir/none"
 says 1 'units' "$dir/filters.net" -D unit=3 -o "$dir/none"
-says 1 'cannot read .*none.csv' --compare x="$dir/none.csv" "$dir/filters.net" --limit 200 --epochs 1 \
-    --seeds 1 -o "$dir/none"
+says 1 'cannot read .*none.csv' --compare x="$dir/none.csv" "$dir/filters.net" --limit 200 \
+    --epochs 1 --seeds 1 -o "$dir/none"
 says 1 'accuracy 0.* does not reach other' --compare other="$dir/unreached.csv" "$dir/filters.net" \
     --limit 200 --epochs 1 --seeds 1 -o "$dir/none"
 says 0 'report.html' --compare other="$dir/reached.csv" "$dir/filters.net" --limit 200 --epochs 1 \
