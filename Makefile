@@ -16,6 +16,9 @@ LIBS     = -lpng -lz -lpthread
 COMPILER_C = $(filter-out compiler/main.c,$(wildcard compiler/*.c))
 COMPILER_O = $(COMPILER_C:compiler/%.c=$(B)/compiler/%.o) $(B)/gen/parser.o $(B)/gen/lexer.o \
              $(B)/gen/prelude.o
+STUDY_C    = $(filter-out study/main.c,$(wildcard study/*.c))
+STUDY_O    = $(STUDY_C:study/%.c=$(B)/study/%.o) $(B)/gen/report_css.o
+STUDY_LIBS = -ljansson -lcmark -lm
 RUNTIME_C  = $(filter-out runtime/main.c,$(wildcard runtime/*.c))
 RUNTIME_O  = $(RUNTIME_C:runtime/%.c=$(B)/runtime/%.o)
 PRELUDE    = $(sort $(wildcard compiler/prelude/*.net))
@@ -28,18 +31,18 @@ NETS       = $(SPECS) $(EXAMPLES)
 # Programs and scripts of tests/; those named all_* take long, and only check-all runs them.
 UNIT       = $(sort $(basename $(notdir $(wildcard tests/unit_*.c))))
 FUZZ       = $(sort $(basename $(notdir $(wildcard tests/fuzz_*.c))))
-SCRIPTS    = $(filter-out deps run study,$(sort $(basename $(notdir $(wildcard tests/*.sh)))))
+SCRIPTS    = $(filter-out deps run,$(sort $(basename $(notdir $(wildcard tests/*.sh)))))
 SUITES     = $(filter-out all_%,$(SCRIPTS)) $(UNIT) $(patsubst %,sanitized_%,$(UNIT) $(FUZZ))
 SANITIZE   = B=$(B)/sanitized CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all'
 
-all: $(B)/netc $(B)/libnetc.a  ## build netc and the runtime (the default)
+all: $(B)/netc $(B)/libnetc.a $(B)/netc-study  ## build netc and the runtime (the default)
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'Variables: SPEC=NAME ARGS="--epochs 1" TARGET=native CC=gcc PREFIX=/usr/local DESTDIR='
 
 deps:  ## install what is missing (on Debian; asks for no rights where all is there)
-	@CC="$(CC)" ALL="$(ALL)" sh tests/deps.sh
+	@CC="$(CC)" ALL="$(ALL)" STUDY="$(STUDY)" sh tests/deps.sh
 
 # --- the compiler and the runtime ---
 
@@ -49,6 +52,10 @@ $(B)/compiler.a: $(COMPILER_O)
 	@rm -f $@; ar rcs $@ $^
 $(B)/libnetc.a: $(RUNTIME_O)
 	@rm -f $@; ar rcs $@ $^
+$(B)/netc-study: $(B)/study/main.o $(B)/study.a $(B)/compiler.a $(B)/libnetc.a
+	$(CC) $(CFLAGS) $^ $(STUDY_LIBS) $(LIBS) -o $@
+$(B)/study.a: $(STUDY_O)
+	@rm -f $@; ar rcs $@ $^
 
 $(B)/compiler/%.o: compiler/%.c $(B)/gen/parser.h
 	@mkdir -p $(@D)
@@ -56,6 +63,10 @@ $(B)/compiler/%.o: compiler/%.c $(B)/gen/parser.h
 $(B)/runtime/%.o: runtime/%.c
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(CFLAGS) $(WARN) -Iruntime $(DEPS) -c $< -o $@
+$(B)/study/%.o: study/%.c
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(CFLAGS) $(WARN) $(CPPFLAGS) -DNETC_NETFLAGS='"$(NETFLAGS)"' \
+	  -DNETC_LIBS='"$(LIBS)"' $(DEPS) -c $< -o $@
 $(B)/gen/%.o: $(B)/gen/%.c
 	$(CC) $(STD) $(CFLAGS) $(CPPFLAGS) $(DEPS) -c $< -o $@
 $(B)/gen/parser.c $(B)/gen/parser.h &: compiler/parser.y
@@ -67,6 +78,9 @@ $(B)/gen/lexer.c: compiler/lexer.l $(B)/gen/parser.h
 $(B)/gen/prelude.c: $(PRELUDE) compiler/embed.sh
 	@mkdir -p $(@D)
 	sh compiler/embed.sh $(PRELUDE) > $@
+$(B)/gen/report_css.c: study/report.css
+	@mkdir -p $(@D)
+	{ echo 'const char report_css[] ='; sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $<; echo ';'; } > $@
 
 # --- networks: specs/NAME.net or examples/NAME.net -> generated/NAME.c -> build/NAME ---
 
@@ -109,14 +123,20 @@ $(B)/profile/%: $(B)/netc $(B)/libnetc.a force
 	$(B)/netc --profile --target $(TARGET) $(wildcard specs/$*.net examples/$*.net) -o $(@D)
 	$(call compile_net,$*,$@.c,$@)
 
-study: specs  ## train the twelve with seeds 1, 2 and 3 and write docs/results.md (takes hours)
-	B=$(B) sh tests/study.sh $(SPECS)
+STUDY_ARGS = --seeds 3 \
+  --compare "the study=specs/study.csv" --compare PyTorch=tests/torch_accuracy.csv
+study: all  ## train the twelve of specs/ with three seeds: build/study/report.html, docs/results.md
+	CC="$(CC)" $(B)/netc study $(SPECS:%=specs/%.net) --target $(TARGET) -o $(B)/study $(STUDY_ARGS) \
+	  $(if $(wildcard docs/conclusions.md),--conclusions docs/conclusions.md) $(ARGS); \
+	  status=$$?; test ! -f $(B)/study/results.md || cp $(B)/study/results.md docs/results.md; \
+	  exit $$status
 
 # --- tests ---
 
-$(B)/tests/%: tests/%.c $(B)/compiler.a $(B)/libnetc.a
+$(B)/tests/%: tests/%.c $(B)/compiler.a $(B)/libnetc.a $(B)/study.a
 	@mkdir -p $(@D)
-	$(CC) $(STD) $(CFLAGS) $(WARN) $(CPPFLAGS) $(DEPS) -Itests $< $(B)/compiler.a $(B)/libnetc.a \
+	$(CC) $(STD) $(CFLAGS) $(WARN) $(CPPFLAGS) $(DEPS) -Itests -Istudy $< $(B)/study.a \
+	  $(B)/compiler.a $(B)/libnetc.a \
 	  $$(pkg-config --cflags --libs check) $(LIBS) -lm -o $@
 
 tests: all $(patsubst %,$(B)/tests/%,$(UNIT) $(FUZZ))  ## build the test programs
@@ -136,7 +156,7 @@ accept: all  ## take what the compiler says now for what the tests expect; revie
 
 install: all  ## install netc, its runtime and netc.pc to DESTDIR/PREFIX
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/netc share/netc)
-	install $(B)/netc $(DESTDIR)$(PREFIX)/bin
+	install $(B)/netc $(B)/netc-study $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(B)/libnetc.a $(DESTDIR)$(PREFIX)/lib
 	install -m 644 $(HEADERS) $(DESTDIR)$(PREFIX)/include/netc
 	install -m 644 runtime/main.c $(DESTDIR)$(PREFIX)/share/netc

@@ -29,8 +29,8 @@ static const Phase phases[] = {
 };
 
 const char *const dump_names[] = {
-    "tree",    "graph",   "views",  "increasing",  "guards", "values", "differentiate", "solve",
-    "views-again", "guards-again", "factors", "algebra", "common", "materialise", "expand",
+    "tree", "network", "graph", "views", "increasing", "guards", "values", "differentiate",
+    "solve", "views-again", "guards-again", "factors", "algebra", "common", "materialise", "expand",
     "order",   "schedule", "loops"};
 const int n_dump_names = COUNT_OF(dump_names);
 

@@ -201,7 +201,27 @@ static const char *row_text(Elab *e, Scope *s, Tree *t) {
     return text.at;
 }
 
-static void add_row(Elab *e, Scope *s, Tree *t, const Tensor *out, long parameters) {
+/* The rows that n hangs on without another between, each once; -1 for the sample itself. */
+static void find_sources(Elab *e, struct LayerRow *row, const Node *n, Map *seen) {
+    Program *p = e->program;
+    Node **read;
+    int source = p->n_layers - 2; /* the last row is the one that asks */
+    if (map_get(seen, n)) return;
+    map_set(seen, n, (void *)n);
+    while (source >= 0 && p->layer[source].node != n) source--;
+    if (source < 0 && n->kind != NODE_INPUT) {
+        int count = node_reads(e->arena, n, &read);
+        for (int i = 0; i < count; i++) find_sources(e, row, read[i], seen);
+        return;
+    }
+    for (int i = 0; i < row->from.n; i++) {
+        if (row->from.at[i] == source) return;
+    }
+    PUSH(e->arena, row->from, source);
+}
+
+static void add_row(Elab *e, Scope *s, Tree *t, const Tensors *in, const Tensor *out,
+                    long parameters) {
     Program *p = e->program;
     if (!e->rows || !out) return;
     if ((p->n_layers & (p->n_layers - 1)) == 0) { /* full: twice as many */
@@ -211,9 +231,11 @@ static void add_row(Elab *e, Scope *s, Tree *t, const Tensor *out, long paramete
     }
     struct LayerRow *row = &p->layer[p->n_layers++];
     *row = (struct LayerRow){.name = e->instance, .text = row_text(e, s, t),
-                             .rank = out->rank};
+                             .rank = out->rank, .node = out->node};
     memcpy(row->shape, out->shape, sizeof row->shape);
     row->parameters = e->parameters - parameters;
+    Map *seen = map_new(e->arena);
+    for (int i = 0; i < in->n; i++) find_sources(e, row, in->at[i]->node, seen);
 }
 
 static Tensor *apply_layer(Elab *e, Scope *s, Tree *t, const Def *d, const Args *args,
@@ -288,7 +310,7 @@ static Tensor *apply(Elab *e, Scope *s, Tree *t, Ident name, const Args *args, c
         e->instance = instance_of(e, name.text);
         out = apply_layer(e, s, t, d, args, in);
     }
-    add_row(e, s, t, out, parameters);
+    add_row(e, s, t, in, out, parameters);
     e->instance = instance;
     e->where = where;
     return out;

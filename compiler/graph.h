@@ -195,6 +195,8 @@ struct Program {
         int rank;
         long shape[MAX_RANK]; /* of its output, per sample */
         long parameters;
+        const Node *node; /* its output in the graph as elaborated */
+        VEC(int) from;    /* the rows that it gets its inputs from, -1 for the sample */
     } *layer;
     int n_layers;
 };
@@ -221,6 +223,8 @@ int node_component(const Graph *g, const Node *n);
 
 void graph_print(Text *t, const Graph *g);
 void program_print(Text *t, const Program *p);
+/* network.c: the layers and what goes from one to another, as a graph in Graphviz's language. */
+void network_print(Text *t, const Program *p);
 /* Checks every rule of this header; ends the process, naming `pass`, where one is broken. */
 void graph_verify(const Graph *g, const char *pass);
 /* flops.c: the useful operations of a node, for its whole shape and the whole batch. */

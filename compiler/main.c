@@ -12,15 +12,17 @@
 
 static const char usage[] =
     "usage: netc [options] SPEC.net\n"
+    "       netc study [options] SPEC.net...    train and compare (netc study --help)\n"
     "\n"
     "  -o DIR            write DIR/NET.c and DIR/NET.h (default: .)\n"
     "  -D NAME=VALUE     set a constant of the spec\n"
     "  --target NAME     native (default), x86-64-v3, x86-64-v4, generic\n"
     "  --check           only say what is wrong with the spec\n"
     "  --summary         print the layers, and what memory and work they take\n"
-    "  --dump=STAGE      print a stage: tree, graph, views, increasing, guards, values,\n"
-    "                    differentiate, solve, views-again, guards-again, factors, algebra,\n"
-    "                    common, materialise, expand, order, schedule, loops\n"
+    "  --dump=STAGE      print a stage: tree, network (for graphviz), graph, views,\n"
+    "                    increasing, guards, values, differentiate, solve, views-again,\n"
+    "                    guards-again, factors, algebra, common, materialise,\n"
+    "                    expand, order, schedule, loops\n"
     "  --schedule=FILE   take the schedule from a file instead of choosing one\n"
     "  --profile         write a program whose command bench can tell the time of each kernel\n"
     "  --help, --version\n";
@@ -174,6 +176,11 @@ static int finish(Arena *a, const Options *o, Diags *d, Program *p) {
         options.schedule_text = read_file(NULL, a, o->schedule, &n);
         if (!options.schedule_text) return stop("read", o->schedule);
     }
+    if (o->dump && !strcmp(o->dump, "network")) {
+        network_print(&dumped, p);
+        fputs(dumped.at, stdout);
+        return 0;
+    }
     if (o->check) return 0;
     Compiled *x = compile(p, &options, d);
     if (o->summary && x) print_summary(p, x);
@@ -203,7 +210,19 @@ static int run(Arena *a, const Options *o) {
     return status;
 }
 
+/* `netc study` is a program of its own beside this one, as it needs more than a compiler does. */
+static int run_study(char **argv) {
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof "-study");
+    if (n > 0) {
+        strcpy(path + n, "-study");
+        execv(path, argv);
+    }
+    return stop("run", n > 0 ? path : "netc-study");
+}
+
 int main(int argc, char **argv) {
+    if (argc > 1 && !strcmp(argv[1], "study")) return run_study(argv + 1);
     signal(SIGXFSZ, SIG_IGN); /* writing then fails, and that is told */
     Options o = parse_options(argc, argv);
     Arena *a = arena_new();

@@ -1,4 +1,4 @@
-/* bench.c: the commands bench and summary.
+/* bench.c: the command bench.
  *
  * Equal slices of training with the fma peak measured between them, because a shared machine's
  * speed drifts: the share of the peak is the median of (a slice's rate / the mean of the peaks
@@ -175,57 +175,4 @@ int netc_bench_command(const netc_net *net, const netc_options *o) {
     free(b.images);
     free(b.labels);
     return ok ? 0 : netc_report(o, &error);
-}
-
-/* ---- summary ---- */
-
-static void summary_json(const netc_net *net, long parameters) {
-    printf("{\"spec\": ");
-    netc_json_string(stdout, net->name);
-    printf(", \"layers\": [");
-    for (int i = 0; i < net->n_layers; i++) {
-        char shape[128];
-        netc_shape_text(shape, sizeof shape, net->layer[i].rank, net->layer[i].shape);
-        printf("%s{\"name\": ", i ? ", " : "");
-        netc_json_string(stdout, net->layer[i].name);
-        printf(", \"text\": ");
-        netc_json_string(stdout, net->layer[i].text);
-        printf(", \"shape\": %s, \"parameters\": %ld}", shape, net->layer[i].parameters);
-    }
-    printf("], \"parameters\": %ld, \"state_bytes\": %zu, \"arena_bytes\": %zu", parameters,
-           net->state_bytes, net->arena_bytes);
-    printf(", \"train_flops\": %.9g, \"predict_flops\": %.9g}\n", net->train_flops,
-           net->predict_flops);
-}
-
-static void summary_text(const netc_net *net, long parameters) {
-    int name = 5, text = 5;
-    for (int i = 0; i < net->n_layers; i++) {
-        int n = (int)strlen(net->layer[i].name), m = (int)strlen(net->layer[i].text);
-        if (n > name) name = n;
-        if (m > text) text = m < 50 ? m : 50;
-    }
-    printf("%s on %s, compiled for %s\n", net->name, net->data.name, net->target);
-    printf("%-*s  %-*s  %-16s %12s\n", name, "layer", text, "is", "output", "parameters");
-    for (int i = 0; i < net->n_layers; i++) {
-        char shape[128];
-        netc_shape_text(shape, sizeof shape, net->layer[i].rank, net->layer[i].shape);
-        printf("%-*s  %-*s  %-16s %12ld\n", name, net->layer[i].name, text, net->layer[i].text,
-               shape, net->layer[i].parameters);
-    }
-    printf("parameters: %ld\n", parameters);
-    printf("memory: %zu bytes of state, %zu bytes of working memory\n", net->state_bytes,
-           net->arena_bytes);
-    printf("useful work a sample: %.3f MFLOP in training, %.3f MFLOP in prediction\n",
-           net->train_flops * 1e-6, net->predict_flops * 1e-6);
-}
-
-int netc_summary_command(const netc_net *net, const netc_options *o) {
-    long parameters = 0;
-    for (int i = 0; i < net->n_tensors; i++)
-        if (net->tensor[i].kind == NETC_PARAM)
-            parameters += netc_elements(net->tensor[i].rank, net->tensor[i].shape);
-    if (o->json) summary_json(net, parameters);
-    else summary_text(net, parameters);
-    return 0;
 }

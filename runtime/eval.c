@@ -71,6 +71,40 @@ static void print_json(const netc_net *net, const netc_metrics *m) {
     printf("]}\n");
 }
 
+/* What the batch in s came to, a line a sample. */
+static void write_batch(FILE *f, const netc_session *s, long first, long n) {
+    for (long i = 0; i < n; i++) {
+        fprintf(f, "%ld,%d,%d", first + i, (int)s->label[i], (int)s->prediction[i]);
+        for (long k = 0; k < s->sample_output; k++)
+            fprintf(f, ",%.9g", (double)s->output[i * s->sample_output + k]);
+        fputc('\n', f);
+    }
+}
+
+/* For each test sample its class, the predicted one and the network's output, as CSV. */
+static bool write_predictions(netc_session *s, const netc_samples *set, const char *path,
+                              netc_error *error) {
+    long batch = s->net->eval_batch;
+    netc_call call = s->call;
+    errno = 0;
+    FILE *f = fopen(path, "w");
+    if (!f) return netc_fail(error, "%s: cannot be written: %s", path, strerror(errno));
+    fputs("sample,label,prediction", f);
+    for (long k = 0; k < s->sample_output; k++) fprintf(f, ",output%ld", k);
+    fputc('\n', f);
+    for (long first = 0; first < set->count; first += batch) {
+        long left = set->count - first, count = left < batch ? left : batch;
+        netc_gather(s, set, NULL, first, count);
+        netc_prepare(s, s->bytes, s->x, count);
+        call.count = (int32_t)count;
+        s->net->eval(&call);
+        write_batch(f, s, first, count);
+    }
+    bool ok = !ferror(f);
+    ok &= !fclose(f);
+    return ok || netc_fail(error, "%s: cannot be written: %s", path, strerror(errno));
+}
+
 static bool evaluate(netc_session *s, const netc_options *o, netc_error *error) {
     netc_dataset d;
     netc_metrics m;
@@ -79,6 +113,7 @@ static bool evaluate(netc_session *s, const netc_options *o, netc_error *error) 
                            NETC_TEST_FILES, error))
         return false;
     bool ok = netc_evaluate(s, &d.test, NULL, d.test.count, &m, error);
+    if (ok && o->predictions) ok = write_predictions(s, &d.test, o->predictions, error);
     if (ok && o->json) {
         print_json(s->net, &m);
     } else if (ok) {

@@ -159,7 +159,7 @@ typedef struct netc_epoch { /* one that is done */
     const netc_position *position;
     double train_loss, seconds, learning_rate; /* NaN: the network does not say */
     long samples;                              /* that the seconds were spent on */
-    netc_metrics test, validation;
+    netc_metrics test, validation, train; /* train: of --train-samples, after the epoch */
 } netc_epoch;
 typedef struct netc_progress {
     bool terminal;
@@ -179,8 +179,8 @@ void netc_metrics_text(FILE *f, const netc_metrics *m);
 /* ---- the commands: each returns the exit status ---- */
 typedef struct netc_options {
     const char *program, *command;
-    const char *data, *save, *resume, *log, *weights;
-    long epochs, limit, steps, threads;
+    const char *data, *save, *resume, *log, *weights, *predictions;
+    long epochs, limit, steps, threads, train_samples;
     uint64_t seed;
     bool has_seed, json, resident, profile, inference;
     double seconds;

@@ -58,6 +58,10 @@ void netc_epoch_json(FILE *f, const netc_epoch *e) {
     member(f, "seconds", e->seconds);
     member(f, "samples_per_second", (double)e->samples / e->seconds);
     member(f, "learning_rate", e->learning_rate);
+    if (e->train.samples) {
+        member(f, "train_sample_loss", e->train.loss);
+        member(f, "train_sample_accuracy", e->train.accuracy);
+    }
     if (e->validation.samples) {
         member(f, "val_loss", e->validation.loss);
         member(f, "val_accuracy", e->validation.accuracy);

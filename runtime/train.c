@@ -154,7 +154,16 @@ static bool evaluate_test(Training *t, netc_error *error) {
     return netc_evaluate(&t->s, &t->d.test, NULL, t->d.test.count, &t->last.test, error);
 }
 
-/* Measure, decide, save, tell: in that order, so that what is saved knows what was decided. */
+/* Of the training samples that --train-samples says, the first ones. */
+static bool evaluate_train(Training *t, netc_error *error) {
+    long n = t->o->train_samples < t->d.n_train ? t->o->train_samples : t->d.n_train;
+    netc_metrics_free(&t->last.train);
+    return netc_evaluate(&t->s, &t->d.train, t->d.index, n, &t->last.train, error);
+}
+
+/* Measure, decide, log, save, tell: in that order, so that what is saved knows what was decided,
+ * and no epoch that was saved is missing in the log: one that was not is there a second time when
+ * the training goes on. */
 static bool end_epoch(Training *t, netc_error *error) {
     double begun = netc_now();
     netc_call call = step_call(t, t->p.step);
@@ -163,17 +172,19 @@ static bool end_epoch(Training *t, netc_error *error) {
     t->p.epoch++;
     t->p.loss_sum = 0;
     netc_metrics_free(&t->last.validation);
-    if (!evaluate_test(t, error) ||
+    if (!evaluate_test(t, error) || !evaluate_train(t, error) ||
         !netc_evaluate(&t->s, &t->d.train, t->d.index + t->d.n_train, t->d.n_validation,
                        &t->last.validation, error))
         return false;
     decide(t, t->d.n_validation ? t->last.validation.loss : t->last.train_loss);
-    if (!save(t, error)) return false;
+    netc_error unsaved;
+    bool logged = write_log(t, error);
+    if (!save(t, logged ? error : &unsaved) || !logged) return false;
     netc_progress_clear(&t->progress);
     if (t->o->json) netc_epoch_json(stdout, &t->last);
     else netc_epoch_text(stdout, &t->last);
     t->progress.between = netc_now() - begun;
-    return write_log(t, error);
+    return true;
 }
 
 /* ---- beginning ---- */
@@ -338,6 +349,7 @@ static void finish(Training *t) {
     netc_progress_clear(&t->progress);
     netc_metrics_free(&t->last.test);
     netc_metrics_free(&t->last.validation);
+    netc_metrics_free(&t->last.train);
     netc_dataset_close(&t->d);
     netc_session_close(&t->s);
     if (t->log) fclose(t->log);

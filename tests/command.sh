@@ -38,6 +38,8 @@ says 1 'cannot read .*/none.net: No such file' "$dir/none.net"
 says 1 'cannot read' "$dir"
 says 0 '^dense1 .*dense(128).* 100480' --summary $spec
 says 0 '^memory: [0-9]* bytes of state, [0-9]* of working memory' --summary $spec
+says 0 'n2 -> n8;' --dump=network examples/residual.net # past the residual block
+says 0 '"lstm(128).n28 × 128" style=bold' --dump=network specs/lstm_baseline.net
 says 1 'none.schedule' --schedule="$dir/none.schedule" $spec -o "$dir"
 
 # A mistake in a spec: told, and nothing written.

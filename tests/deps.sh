@@ -1,7 +1,8 @@
 #!/bin/sh
-# Install what building netc, training and the tests need, where something is missing; with ALL set
-# also what only check-all needs. Where all is there it does nothing. Installing is left to apt-get,
-# through sudo where this is not root; on a system without apt-get it says what is needed.
+# Install what building netc and training need, where something is missing; with STUDY set also what
+# studies and the tests need, with ALL all that check-all needs. Where all is there it does nothing.
+# Installing is left to apt-get, through sudo where this is not root; on a system without apt-get it
+# says what is needed.
 packages=
 
 need() { # PACKAGE COMMAND...: the package is needed where the command fails
@@ -29,16 +30,21 @@ need flex            command -v flex
 need pkg-config      command -v pkg-config
 need zlib1g-dev      header zlib.h
 need libpng-dev      header png.h
+need libjansson-dev  header jansson.h
+need libcmark-dev    header cmark.h
 need check           header check.h
 need dataset-fashion-mnist  data_set
+test -z "$STUDY$ALL" || need gnuplot-nox command -v gnuplot
+test -z "$STUDY$ALL" || need graphviz command -v dot
 test -z "$ALL" || need clang any_clang
 test -z "$packages" && exit 0
 
 if ! command -v apt-get > /dev/null; then
     cat >&2 << END
 Missing, by the names of the Debian packages:$packages
-Needed are gcc, make, flex, bison (3.8 or later), pkg-config, zlib, libpng and the test framework
-Check (https://libcheck.github.io/check), all with their headers; and to train, the data set
+Needed are gcc, make, flex, bison (3.8 or later), pkg-config, zlib, libpng, jansson, cmark and the
+test framework Check (https://libcheck.github.io/check), all with their headers; for studies gnuplot
+and graphviz; and to train, the data set
 Fashion-MNIST (https://github.com/zalandoresearch/fashion-mnist), its four files in a folder that
 the variable NETC_DATA names.
 END

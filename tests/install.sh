@@ -15,7 +15,7 @@ tree=$PWD root=$PWD/$B/tests/install
 rm -rf "$root"
 $MAKE -s install DESTDIR="$root/stage" PREFIX=/usr
 verdict "make install" $?
-for file in bin/netc lib/libnetc.a lib/pkgconfig/netc.pc include/netc/netc.h \
+for file in bin/netc bin/netc-study lib/libnetc.a lib/pkgconfig/netc.pc include/netc/netc.h \
     include/netc/runtime.h share/netc/main.c; do
     test -s "$root/stage/usr/$file"
     verdict "$file is installed" $?
@@ -36,6 +36,9 @@ $CC -O1 -w -DNETC_NET=mlp_baseline mlp_baseline.c "$(pkg-config --variable=main 
 verdict "its output compiles with netc.pc" $?
 ./mlp_baseline summary | grep -q 109386 # parameters
 verdict "the program runs" $?
+local/bin/netc study mlp_baseline.net --seeds 1 --epochs 1 --limit 200 -o study &&
+    grep -q '^mlp_baseline,1,done,' study/results.csv
+verdict "the installed netc makes a study" $?
 
 cd "$tree" || exit 1
 $MAKE -s uninstall DESTDIR="$root/stage" PREFIX=/usr

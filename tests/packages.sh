@@ -37,12 +37,16 @@ says() { # WHAT OUTPUT PATTERN...: the output has each pattern
 command_in "$dir/few" gcc 'exit 1' # no headers
 output=$(PATH="$dir/few" NETC_DATA= sh tests/deps.sh 2>&1)
 verdict "another system: succeeds" "$(PATH="$dir/few" sh tests/deps.sh 2> /dev/null && echo 0)"
-says "another system" "$output" make bison flex pkg-config zlib1g-dev libpng-dev check NETC_DATA
+says "another system" "$output" make bison flex pkg-config zlib1g-dev libpng-dev libjansson-dev \
+    check NETC_DATA
 
 ln -s "$dir/bin/apt-get" "$dir/bin/sudo" "$dir/few/"
 output=$(PATH="$dir/few" NETC_DATA=$dir/data sh tests/deps.sh 2>&1)
 says "Debian" "$output" "apt-get update" "apt-get install -y.* bison flex.* zlib1g-dev"
-verdict "Debian: asks for more than is missing" "$(echo "$output" | grep -e dataset -e ' gcc ')"
+verdict "Debian: asks for more than is missing" \
+    "$(echo "$output" | grep -e dataset -e ' gcc ' -e gnuplot -e clang)"
+output=$(PATH="$dir/few" NETC_DATA=$dir/data STUDY=1 sh tests/deps.sh 2>&1)
+says "for studies" "$output" " gnuplot-nox graphviz"
 
 echo "$good passed, $bad failed"
 test $bad -eq 0

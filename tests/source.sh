@@ -14,7 +14,7 @@ verdict() { # WHAT OFFENDERS: offenders are lines of text; none is good
 
 # For each file the headers that it includes, directly or not, without folders: lines "FILE HEADER".
 mkdir -p "$B/tests"
-$CC -x c -MM -MG -Icompiler -Iruntime -I"$B/gen" runtime/*.[ch] compiler/*.[chly] |
+$CC -x c -MM -MG -Icompiler -Iruntime -I"$B/gen" runtime/*.[ch] compiler/*.[chly] study/*.[ch] |
     tr '\\' ' ' | awk '
         /^[^ ]+:/ { file = $2; start = 3 }
         { for (i = start; i <= NF; i++) { sub(/.*\//, "", $i); print file, $i } start = 1 }
@@ -35,6 +35,11 @@ verdict "the compiler includes the inside of the runtime" \
     "$(for f in compiler/*.[chly]; do
         may_not "$f" $(headers runtime | grep -v -x -e netc -e netc_math)
     done)"
+
+verdict "a part includes what studies are made of" \
+    "$(for f in runtime/*.[ch] compiler/*.[chly]; do may_not "$f" $(headers study); done)"
+verdict "studies include the inside of the compiler" \
+    "$(for f in study/*.[ch]; do may_not "$f" $(headers compiler | grep -v -x support); done)"
 
 # Text to tree, tree to graph, graph to graph, graph to loops and C: none reaches around another.
 # What has no line of its own is of the graph's part. (The driver may all.)
@@ -57,7 +62,7 @@ layering() {
 }
 verdict "a part of the compiler includes what it should not know" "$(layering)"
 
-all="compiler/*.[chly] compiler/prelude/*.net runtime/*.[ch] specs/*.net"
+all="compiler/*.[chly] compiler/prelude/*.net runtime/*.[ch] study/*.[ch] specs/*.net"
 all="$all $(ls tests/*.[ch] tests/*.sh examples/*.net examples/*.c 2> /dev/null)"
 verdict "lines over 100 columns" "$(awk '
     { gsub(/[\200-\277]/, "") } # all but the first byte of a character

@@ -1,118 +1,183 @@
 #!/bin/sh
-# study.sh SPEC...: train build/SPEC for its own epochs with the seeds 1, 2 and 3, and write
-# docs/results.md: what each reached on the test images, beside what the study reports and what the
-# same network reached in PyTorch (tests/torch_study.py). Fails where a mean is below the study's,
-# or the accuracy below PyTorch's by more than 0.7 points and by more than two standard errors of
-# the difference. A training that is complete is not repeated until its network changes.
-: "${B:=build}"
-unset NETC_TEST_EPOCHS
-seeds="1 2 3"
-dir=$B/study
+# `netc study`: a small study, whole; killed at random moments and gone on with; on one thread. Its
+# results are the same to the last digit, agree with what the programs themselves say, and stand on
+# its page as they stand in results.json.
+: "${B:=build}" "${CC:=gcc}"
+export CC
+good=0 bad=0
+verdict() { # WHAT STATUS
+    if [ "$2" -eq 0 ]; then
+        good=$((good + 1))
+    else
+        bad=$((bad + 1))
+        echo "failed: $1"
+        tail -n 20 "$dir/output" 2> /dev/null
+    fi
+}
+dir=$B/tests/study
+rm -rf "$dir"
 mkdir -p "$dir"
+netc=$B/netc
+random() { od -A n -N 2 -t u2 /dev/urandom | awk -v below="$1" '{ print $1 % below }'; }
 
-# Of the study (accuracy, and macro precision, recall and F1).
-cat > "$dir/reported" << END
-mlp_baseline     .7689 .7673 .7689 .7672
-mlp_tuned        .8791 .8801 .8791 .8784
-alexnet_baseline .8539 .8659 .8533 .8544
-alexnet_tuned    .8864 .8911 .8862 .8872
-cnn_baseline     .8344 .8394 .8344 .8321
-cnn_tuned        .8667 .8681 .8667 .8669
-lenet_baseline   .8217 .8282 .8217 .8214
-lenet_tuned      .7158 .7166 .7158 .7077
-rnn_baseline     .8414 .8437 .8414 .8404
-rnn_tuned        .8347 .8332 .8347 .8336
-lstm_baseline    .7860 .7922 .7800 .7803
-lstm_tuned       .7970 .7990 .7900 .7949
+# A network that is split and keeps its best epoch, and one that diverges, both with two values.
+cat > "$dir/filters.net" << END
+const units = 4
+net filters {
+  data   fashion_mnist
+  model  conv(units, 3) -> relu -> maxpool(2) -> flatten -> dense(10)
+  loss   softmax_cross_entropy
+  train  { optimizer sgd(lr = 0.05)   epochs 8   validation 0.2   keep best }
+}
 END
+cat > "$dir/astray.net" << END
+const units = 4
+net astray {
+  data   fashion_mnist
+  model  flatten -> dense(units) -> dense(10)
+  loss   softmax_cross_entropy
+  train  { optimizer sgd(lr = 1e30)   epochs 2 }
+}
+END
+printf '%s\n' spec,accuracy,f1 filters-units=16,.1,.1 > "$dir/figures.csv"
+printf '%s\n' spec,accuracy filters,.1 filters,.1 filters,.999 > "$dir/reached.csv"
+printf '%s\n' spec,accuracy filters,.99 > "$dir/unreached.csv"
+options="$dir/filters.net $dir/astray.net --seeds 2 --limit 1500 -D units=4,16"
+study() { # FOLDER OPTION...
+    to=$1
+    shift
+    "$netc" study $options -o "$to" "$@" > "$dir/output" 2>&1
+}
 
-for spec; do
-    for seed in $seeds; do
-        run=$dir/$spec-$seed
-        version=$("$B/$spec" --version) || exit 1
-        grep -q '^test: ' "$run.txt" 2> /dev/null && grep -q -x -F "$version" "$run.txt" && continue
-        echo "$spec, seed $seed"
-        rm -f "$run.log"
-        { echo "$version" && "$B/$spec" train ${ARGS:-} --seed "$seed" --save "$run.safetensors" \
-            --log "$run.log"; } > "$run.txt" || exit 1
-        tail -n 2 "$run.txt" | head -n 1
-    done
+# Whole.
+study "$dir/whole"
+test $? -eq 1 # as two networks diverge
+verdict "a study with runs that diverge ends with status 1" $?
+csv=$dir/whole/results.csv
+test "$(grep -c ',done,' "$csv")" -eq 4 && test "$(grep -c ',diverged,' "$csv")" -eq 4
+verdict "four runs are done, four diverge" $?
+grep -q 'astray-units=4, seed 1: diverged: training diverged: ' "$dir/output"
+verdict "a run that diverges is told" $?
+for file in report.html results.md results.json timings.csv manifest.json; do
+    test -s "$dir/whole/$file"
+    verdict "$file is there" $?
+done
+run=$dir/whole/runs/filters-units=16/seed-2
+grep -q '"seed": 2' "$run/manifest.json" && grep -q 'keep best' "$run/manifest.json"
+verdict "a run's manifest says what it is" $?
+test "$(awk 'NR > 1' "$run/predictions.csv" | wc -l)" -eq 1500
+verdict "a prediction for each test sample" $?
+
+# What the program says of the same weights, to the digits of results.csv. (The runtime has metrics
+# of its own.)
+program="$dir/whole/build/filters-units=16/filters-units=16"
+"$program" eval --json --limit 1500 --weights "$run/weights.safetensors" > "$dir/eval.json"
+awk -F '[:,]' '
+    FNR == NR { for (i = 1; i < NF; i++) if ($i ~ /"(accuracy|precision|recall|f1|loss)"/) {
+        name = $i; gsub(/[ "]/, "", name); says[name] = sprintf("%.6f", $(i + 1)) } next }
+    FNR == 1 { n = split($0, head, ",") }
+    /^filters-units=16,2,/ {
+        split($0, field, ",")
+        for (i = 1; i <= n; i++) if (head[i] in says) {
+            seen++
+            if (field[i] != says[head[i]]) { print head[i], field[i], says[head[i]]; bad = 1 }
+        }
+    }
+    END { exit bad || seen != 5 }' "$dir/eval.json" "$csv"
+verdict "results.csv says what the program says" $?
+
+# The page.
+$CC -O1 tests/report_numbers.c $(pkg-config --cflags --libs jansson) -lm -o "$dir/report_numbers" &&
+    "$dir/report_numbers" "$dir/whole/results.json" "$dir/whole/report.html"
+verdict "the numbers of report.html are those of results.json" $?
+for text in 'True: <b>' 'Predicted: <b>' 'class="shot wrong"' 'class="shot right"' 'diverged' \
+    '<svg role="img" aria-label="Test accuracy by epoch' 'aria-label="Layers of the network' \
+    'Filters of the first layer' 'T-shirt/top'; do
+    grep -q -e "$text" "$dir/whole/report.html"
+    verdict "report.html has $text" $?
 done
 
-# Of a run: spec, accuracy, precision, recall, F1, epochs, seconds.
-for spec; do
-    for seed in $seeds; do
-        awk -v spec="$spec" '
-            /^test: / { gsub(/,/, ""); accuracy = $5; rest = $7 " " $9 " " $11 }
-            /^{"epoch"/ {
-                epochs++
-                sub(/.*"seconds": /, "")
-                seconds += $0 + 0
-            }
-            END { print spec, accuracy, rest, epochs, seconds }
-        ' "$dir/$spec-$seed.txt" "$dir/$spec-$seed.log"
+# Again: nothing is trained; the report alone.
+cp "$csv" "$dir/before.csv"
+touch "$dir/moment"
+study "$dir/whole" --compare other="$dir/figures.csv"
+cmp "$csv" "$dir/before.csv" && test -z "$(find "$dir/whole/runs" -newer "$dir/moment" -type f)"
+verdict "what is done is not done again" $?
+cp "$dir/whole/report.html" "$dir/before.html"
+"$netc" study --report -o "$dir/whole" > "$dir/output" 2>&1 &&
+    cmp "$dir/whole/report.html" "$dir/before.html"
+verdict "--report makes the same page of results.json" $?
+
+"$netc" study "$dir/filters.net" --seeds 1 --limit 1500 --epochs 2 -D units=4 -o "$dir/whole" \
+    > "$dir/output" 2>&1
+test "$(wc -l < "$dir/whole/runs/filters-units=4/seed-1/log.jsonl")" -eq 2
+verdict "another number of epochs trains anew" $?
+grep -q '"message": ""' "$dir/whole/results.json" && test "$(wc -l < "$csv")" -eq 2
+verdict "a study of less in the same folder" $?
+
+study "$dir/one" --threads 1
+cmp "$dir/one/results.csv" "$dir/before.csv"
+verdict "the same results on one thread" $?
+
+# Starts a study and waits until it is at work on a run, then a moment more.
+interrupt() { # FOLDER SIGNAL
+    touch "$dir/moment"
+    "$netc" study $options -o "$1" > "$dir/output" 2>&1 &
+    for wait in $(seq 600); do
+        test -n "$(find "$1/runs" -name output.txt -newer "$dir/moment" 2> /dev/null)" && break
+        sleep 0.05
     done
-done > "$dir/runs"
+    pause=$(random 400)
+    history="$history $pause ms"
+    sleep "$(awk -v ms="$pause" 'BEGIN { print ms / 1000 }')"
+    kill -s "$2" $! 2> /dev/null
+    wait $! 2> /dev/null
+}
+history=
+for try in 1 2 3; do interrupt "$dir/killed" KILL; done
+study "$dir/killed"
+cmp "$dir/killed/results.csv" "$dir/before.csv"
+verdict "the same results after SIGKILL, at work for$history" $?
+history=
+interrupt "$dir/stopped" TERM
+status=$?
+test $status -eq 130 || test $status -eq 1 # or it was over before
+verdict "SIGTERM stops a study after$history: $status" $?
+study "$dir/stopped"
+cmp "$dir/stopped/results.csv" "$dir/before.csv"
+verdict "the same results after SIGTERM" $?
 
-mkdir -p docs
-{
-    cat << END
-# Results
+# Mistakes.
+says() { # STATUS PATTERN OPTION...
+    status=$1 pattern=$2
+    shift 2
+    "$netc" study "$@" > "$dir/output" 2>&1
+    found=$?
+    test $found -eq "$status" && grep -q -e "$pattern" "$dir/output"
+    verdict "netc study $*: status $found, expected $status and '$pattern'" $?
+}
+sed 's/relu/rleu/' "$dir/filters.net" > "$dir/wrong.net"
+says 0 '^usage: netc study' --help
+says 2 'which folder' "$dir/filters.net"
+says 2 'which specs' -o "$dir/none"
+says 2 'takes a number from 1' "$dir/filters.net" -o "$dir/none" --seeds 0
+says 2 'expected NAME=VALUE' "$dir/filters.net" -o "$dir/none" -D units=,3
+says 2 'unknown option --frobnicate' "$dir/filters.net" -o "$dir/none" --frobnicate
+says 1 'cannot read .*none.net' "$dir/none.net" -o "$dir/none"
+says 1 'wrong.net:[0-9]*:[0-9]*: error: .*rleu' "$dir/wrong.net" -o "$dir/none"
+says 1 'cannot read .*results.json' --report -o "$dir/nothing"
+says 1 'two networks are called' "$dir/filters.net" "$dir/filters.net" -o "$dir/none"
+says 1 'units' "$dir/filters.net" -D unit=3 -o "$dir/none"
+says 1 'cannot read .*none.csv' --compare x="$dir/none.csv" "$dir/filters.net" --limit 200 \
+    --epochs 1 --seeds 1 -o "$dir/none"
+says 1 'accuracy 0.* does not reach other' --compare other="$dir/unreached.csv" "$dir/filters.net" \
+    --limit 200 --epochs 1 --seeds 1 -o "$dir/none"
+says 0 'report.html' --compare other="$dir/reached.csv" "$dir/filters.net" --limit 200 --epochs 1 \
+    --seeds 1 -o "$dir/none"
+mkdir "$dir/bin"
+PATH=$dir/bin "$netc" study "$dir/filters.net" -o "$dir/none" > "$dir/output" 2>&1
+test $? -eq 1 && grep -q 'make deps STUDY=1' "$dir/output"
+verdict "without gnuplot it says how to get it" $?
 
-What the networks of specs/ reach on the test images of Fashion-MNIST, trained in C for their own
-epochs with the seeds 1, 2 and 3: the mean of the three, beside what the study reports, and for the
-accuracy beside the mean of the same network in PyTorch. Precision, recall and F1 are means over the
-classes. Time is of training, without tests, on the machine that ran it. Written by \`make study\`.
-
-END
-    head='spec|accuracy (seeds)|study|PyTorch|precision|study|recall|study|F1|study|epochs|time'
-    echo "| $head |" | sed 's/|/ | /g; s/  */ /g; s/^ //; s/ $//'
-    echo '|---|---|---|---|---|---|---|---|---|---|---|---|'
-    awk '
-        function text(x, s) { s = sprintf("%.4f", x); sub(/^0/, "", s); return s }
-        function error2(n, sum, squares) { # of a mean, squared
-            return n > 1 ? (squares / n - (sum / n)^2) / (n - 1) : 0
-        }
-        function below_torch(spec, n, error) {
-            n = torch[spec]
-            if (!n) return 0
-            error = 2 * sqrt(error2(runs[spec], sum[spec, 2], squares[spec]) + \
-                error2(n, torch_sum[spec], torch_squares[spec]))
-            if (error < 0.007) error = 0.007
-            return sum[spec, 2] / runs[spec] < torch_sum[spec] / n - error
-        }
-        FILENAME ~ /reported$/ { for (i = 2; i <= 5; i++) reported[$1, i] = $i; next }
-        FILENAME ~ /csv$/ {
-            split($0, part, ",")
-            torch[part[1]]++
-            torch_sum[part[1]] += part[3]
-            torch_squares[part[1]] += part[3]^2
-            next
-        }
-        !($1 in runs) { order[++specs] = $1 }
-        {
-            runs[$1]++
-            seeds[$1] = seeds[$1] (seeds[$1] ? ", " : "") text($2)
-            squares[$1] += $2^2
-            for (i = 2; i <= 7; i++) sum[$1, i] += $i
-        }
-        END {
-            for (j = 1; j <= specs; j++) {
-                spec = order[j]
-                row = "| " spec
-                for (i = 2; i <= 5; i++) {
-                    mean = sum[spec, i] / runs[spec]
-                    row = row " | " text(mean) (i == 2 ? " (" seeds[spec] ")" : "")
-                    row = row " | " reported[spec, i]
-                    if (mean < reported[spec, i]) row = row " (not reached)"
-                    if (i > 2) continue
-                    row = row " | " (torch[spec] ? text(torch_sum[spec] / torch[spec]) : "")
-                    if (below_torch(spec)) row = row " (not reached)"
-                }
-                printf "%s | %d | %.0f s |\n", row, sum[spec, 6] / runs[spec],
-                    sum[spec, 7] / runs[spec]
-            }
-        }' "$dir/reported" tests/torch_accuracy.csv "$dir/runs"
-} > docs/results.md
-cat docs/results.md
-! grep -q 'not reached' docs/results.md
+echo "$good passed, $bad failed"
+test $bad -eq 0

@@ -252,10 +252,11 @@ START_TEST(log_lines) {
     static const char *const keys[] = {
         "{\"epoch\": 1, \"train_loss\": ", "\"test_loss\": ", "\"accuracy\": ", "\"precision\": ",
         "\"recall\": ", "\"f1\": ", "\"seconds\": ", "\"samples_per_second\": ",
-        "\"learning_rate\": 0.0", "\"val_loss\": ", "\"val_accuracy\": "};
+        "\"learning_rate\": 0.0", "\"val_loss\": ", "\"val_accuracy\": ",
+        "\"train_sample_loss\": ", "\"train_sample_accuracy\": "};
     static uint8_t log[1 << 14];
     sample_net.data.validation = 0.2;
-    ck_assert_int_eq(run("train --log a.jsonl --epochs 2"), 0);
+    ck_assert_int_eq(run("train --log a.jsonl --epochs 2 --train-samples 9"), 0);
     ck_assert_int_eq(run("train --log a.jsonl --epochs 1 --json"), 0); /* appends */
     log[read_file("a.jsonl", log, sizeof log - 1)] = 0;
     int lines = 0;
