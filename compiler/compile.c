@@ -23,6 +23,7 @@ static const Phase phases[] = {
     {"factors", rewrite_factors},
     {"algebra", rewrite_algebra},
     {"common", rewrite_common},
+    {"steps", rewrite_steps},
     {"materialise", materialise},
     {"expand", expand},
     {"order", order},
@@ -30,7 +31,7 @@ static const Phase phases[] = {
 
 const char *const dump_names[] = {
     "tree",    "graph",   "views",  "increasing",  "guards", "values", "differentiate", "solve",
-    "views-again", "guards-again", "factors", "algebra", "common", "materialise", "expand",
+    "views-again", "guards-again", "factors", "algebra", "common", "steps", "materialise", "expand",
     "order",   "schedule", "loops"};
 const int n_dump_names = COUNT_OF(dump_names);
 
@@ -77,6 +78,7 @@ Compiled *compile(Program *p, const CompileOptions *o, Diags *d) {
     x->target = target_find(o->target);
     x->profile = o->profile;
     for (int i = 0; i < COUNT_OF(phases); i++) {
+        if (!strcmp(phases[i].name, "steps")) x->train_flops = graph_flops(p->train);
         if (!strcmp(phases[i].name, "expand")) x->hash = hash_graphs(graph);
         run_phase(&phases[i], graph, o);
     }
@@ -106,7 +108,7 @@ static double sample_flops(const LoopFunction *f) {
 
 Costs compiled_costs(const Compiled *x) {
     Costs c = {.state_bytes = x->layouts->bytes,
-               .train_flops = sample_flops(x->function[FUNCTION_TRAIN]),
+               .train_flops = x->train_flops / (double)x->program->training.batch,
                .predict_flops = sample_flops(x->function[FUNCTION_PREDICT])};
     for (int i = 0; i < N_FUNCTIONS; i++) {
         size_t bytes = x->function[i]->arena_bytes;

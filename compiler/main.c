@@ -20,7 +20,7 @@ static const char usage[] =
     "  --summary         print the layers, and what memory and work they take\n"
     "  --dump=STAGE      print a stage: tree, graph, views, increasing, guards, values,\n"
     "                    differentiate, solve, views-again, guards-again, factors, algebra,\n"
-    "                    common, materialise, expand, order, schedule, loops\n"
+    "                    common, steps, materialise, expand, order, schedule, loops\n"
     "  --schedule=FILE   take the schedule from a file instead of choosing one\n"
     "  --profile         write a program whose command bench can tell the time of each kernel\n"
     "  --help, --version\n";

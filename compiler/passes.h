@@ -16,6 +16,7 @@ void solve_guards(Graph *g);       /* equalities in guards become loops that are
 void rewrite_factors(Graph *g);    /* factors come out of sums */
 void rewrite_algebra(Graph *g);    /* identities of single expressions */
 void rewrite_common(Graph *g);     /* equal tensors are computed once */
+void rewrite_steps(Graph *g);      /* several steps of one sample each become one call */
 void expand(Graph *g);        /* exp, draws and their kin become arithmetic */
 void order(Graph *g);         /* every reduction gets its order: the graph is frozen */
 #endif
