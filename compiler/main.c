@@ -18,9 +18,9 @@ static const char usage[] =
     "  --target NAME     native (default), x86-64-v3, x86-64-v4, generic\n"
     "  --check           only say what is wrong with the spec\n"
     "  --summary         print the layers, and what memory and work they take\n"
-    "  --dump=STAGE      print a stage: tree, graph, views, increasing, guards, values,\n"
+    "  --dump=STAGE      print a stage: tree, graph, views, prepared, increasing, guards, values,\n"
     "                    differentiate, solve, views-again, guards-again, factors, algebra,\n"
-    "                    common, steps, materialise, expand, order, schedule, loops\n"
+    "                    common, steps, folds, materialise, expand, order, schedule, loops\n"
     "  --schedule=FILE   take the schedule from a file instead of choosing one\n"
     "  --profile         write a program whose command bench can tell the time of each kernel\n"
     "  --help, --version\n";

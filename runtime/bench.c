@@ -170,7 +170,8 @@ int netc_bench_command(const netc_net *net, const netc_options *o) {
         measure(&b, o->resident, o->seconds > 0 ? o->seconds : 5);
         print_result(&b, o);
         if (o->profile)
-            netc_profile_print(net, b.calls * net->train_steps, netc_pool_threads(b.s.call.pool), b.peak, o->json);
+            netc_profile_print(net, b.calls * net->train_steps,
+                               netc_pool_threads(b.s.call.pool), b.peak, o->json);
     }
     netc_dataset_close(&b.d);
     netc_session_close(&b.s);
