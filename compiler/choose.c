@@ -654,7 +654,7 @@ static Item *add_scan(Choose *c, int component) {
     bool by_samples = c->g->batch > step;
     for (int i = 0; i < c->g->nodes.n; i++) {
         const Node *n = c->g->nodes.at[i];
-        if (node_component(c->g, n) == component) by_samples &= n->batched;
+        if (node_component(c->g, n) == component) by_samples &= n->batched && n->scan > 0;
     }
     Item *outer = scan;
     if (by_samples) {

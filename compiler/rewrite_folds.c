@@ -1,14 +1,14 @@
 /* rewrite_folds.c: sums and results that repeat along an axis are computed once.
  *
- * Requires: a sorted graph. For sums of products in a graph that trains:
+ * Requires: a sorted graph. For sums of products:
  *
  *     sum(c, j) W[i, c, j] * x[n, j]  =  sum(j) F[j, i] * x[n, j],  F[j, i] = sum(c) W[i, c, j]
  *     sum(c < 3, j) x[n, j] * y[n, j] =  3 * sum(j) x[n, j] * y[n, j]
  *     y[i, k] = sum(n) d[n, i] * x[n, k % m]  is  z[i, k % m],  z[i, j < m] = sum(n) d[n, i] * x[n, j]
  *
  * The first where that saves more multiplications than F takes additions: x has the same values
- * for every c, such as an image replicated into channels. Evaluation is left alone: its results do
- * not depend on the batch, and the first pays for many samples only.
+ * for every c, such as an image replicated into channels. That depends on the number of samples, on
+ * which results of evaluation must not depend: it is for graphs that update tensors.
  */
 #include "passes.h"
 #include "rewrite.h"
@@ -216,11 +216,12 @@ static void fold_results(Graph *g, Node *n, int axis) {
 }
 
 void rewrite_folds(Graph *g) {
-    int n = g->n_updates ? g->nodes.n : 0;
+    int n = g->nodes.n;
+    bool trains = g->n_updates > 0;
     for (int i = 0; i < n; i++) {
         Node *node = g->nodes.at[i];
         if (is_sum(node)) fold_equal_terms(g, node);
-        if (is_sum(node)) fold_factors(g, node);
+        if (is_sum(node) && trains) fold_factors(g, node);
         for (int axis = node->batched; axis < node->rank && is_sum(node); axis++)
             fold_results(g, node, axis);
     }

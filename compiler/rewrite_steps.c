@@ -18,285 +18,7 @@
  * a step draws random numbers, and where what is added would cost more than the updates saved.
  */
 #include "passes.h"
-#include "rewrite.h"
-
-enum { MANY = 16, WORTH = 4 };
-
-/* A factor of a change over axes `axis` of its tensor, as an expression over next's variables. */
-typedef struct Side {
-    Expr *value; /* null: 1 */
-    int n, axis[MAX_RANK];
-    Node *node; /* [step, axes]: the same, once it is a tensor of its own; null: value is a read */
-} Side;
-
-/* What a step adds to a stored tensor. */
-typedef struct Change {
-    Stored *stored;
-    Node *next;
-    Side left, right; /* right is 1 where the change is no product over different axes */
-    Node *now;        /* the tensor at each step, made where something needs it as such */
-} Change;
-
-typedef struct Steps {
-    Graph *g;
-    Pool *pool;
-    Arena *arena;
-    VEC(Change) changes;
-    Map *varies;  /* nodes that differ from step to step, to themselves */
-    Map *follows; /* those that depend on a tensor that changes */
-    Map *batched; /* those that had a sample axis before */
-    Map *sides;   /* from what a side is, in variables of positions, to its node */
-    Map *sums;    /* nodes whose sum a correction follows, to themselves */
-    Var *step, *position[MAX_RANK];
-    double saved, added; /* operations a step */
-} Steps;
-
-/* --- what a step does to a tensor --- */
-
-static Change *change_of(const Steps *w, const Expr *e) {
-    if (e->op != OP_READ || e->node->kind != NODE_STORED) return NULL;
-    for (int i = 0; i < w->changes.n; i++)
-        if (w->changes.at[i].stored == e->node->stored) return &w->changes.at[i];
-    return NULL;
-}
-
-static bool is_own_index(const Node *n, const Expr *read) {
-    for (int i = 0; i < n->rank; i++) {
-        const Expr *e = read->arg[i];
-        bool same = n->shape[i] == 1 ? is_int(e, 0) : e->op == OP_VAR && e->var == n->var[i];
-        if (!same) return false;
-    }
-    return true;
-}
-
-/* The axes but the samples' whose variables occur in e. */
-static unsigned axes_used(const Node *n, Expr *e) {
-    unsigned used = 0;
-    for (int i = n->batched; i < n->rank; i++) used |= (unsigned)e_uses(e, n->var[i]) << i;
-    return used;
-}
-
-static bool is_product(const Node *n) {
-    return n->kind == NODE_COMP && n->reduce == REDUCE_NONE && !n->guard && !n->component &&
-           (n->body->op == OP_MUL || n->body->op == OP_NEG);
-}
-
-/* The factors of e; tensors over several axes that are products themselves are put in. */
-static void find_factors(Steps *w, const Node *next, Expr *e, Factors *out) {
-    Factors here = {0};
-    expr_factors(w->arena, e, &here);
-    out->negative ^= here.negative;
-    for (int i = 0; i < here.at.n; i++) {
-        Expr *f = here.at.at[i];
-        unsigned used = axes_used(next, f);
-        if (f->op == OP_READ && (used & (used - 1)) && is_product(f->node))
-            find_factors(w, next, node_expr_at(w->pool, f->node, f->node->body, f->arg), out);
-        else PUSH(w->arena, out->at, f);
-    }
-}
-
-static double extent_of(const Node *n, unsigned axes) {
-    double extent = 1;
-    for (int i = 0; i < n->rank; i++)
-        if (axes >> i & 1) extent *= (double)n->shape[i];
-    return extent;
-}
-
-/* The axes of the smallest set of factors that has no axis in common with the others; all axes
- * where there is no such set. */
-static unsigned smallest_group(const Node *next, const Factors *f) {
-    unsigned all = 0, best = 0;
-    for (int i = 0; i < f->at.n; i++) all |= axes_used(next, f->at.at[i]);
-    for (int i = 0; i < f->at.n; i++) {
-        unsigned group = axes_used(next, f->at.at[i]), before = 0;
-        while (group != before) {
-            before = group;
-            for (int j = 0; j < f->at.n; j++) {
-                unsigned used = axes_used(next, f->at.at[j]);
-                if (used & group) group |= used;
-            }
-        }
-        if (group && (!best || extent_of(next, group) < extent_of(next, best))) best = group;
-    }
-    return best ? best : all;
-}
-
-static Side side_of(Steps *w, const Node *next, const Factors *f) {
-    Side side = {.value = factors_product(w->pool, f)};
-    for (int i = 0; i < next->rank && side.value; i++)
-        if (e_uses(side.value, next->var[i])) side.axis[side.n++] = i;
-    return side;
-}
-
-/* next = S + product or S - product: what is added, by its factors; false where it is not so. */
-static bool find_change(Steps *w, const struct Update *u) {
-    Node *next = u->next;
-    Expr *e = next->body;
-    Factors all = {0}, left = {0}, right = {0};
-    if (next->kind != NODE_COMP || next->reduce != REDUCE_NONE || next->guard || next->component)
-        return false;
-    if (e->op != OP_ADD && e->op != OP_SUB) return false;
-    Expr *old = e->arg[0], *added = e->arg[1];
-    if (old->op != OP_READ || old->node->kind != NODE_STORED || old->node->stored != u->stored ||
-        !is_own_index(next, old))
-        return false;
-    all.negative = e->op == OP_SUB;
-    find_factors(w, next, added, &all);
-    unsigned group = smallest_group(next, &all);
-    left.negative = all.negative;
-    for (int i = 0; i < all.at.n; i++) {
-        unsigned used = axes_used(next, all.at.at[i]);
-        Factors *to = used & ~group ? &right : &left;
-        PUSH(w->arena, to->at, all.at.at[i]);
-    }
-    Change change = {u->stored, next, side_of(w, next, &left), side_of(w, next, &right), NULL};
-    PUSH(w->arena, w->changes, change);
-    return true;
-}
-
-/* --- which tensors vary --- */
-
-typedef struct Finding {
-    const Steps *w;
-    bool varies, follows, draws, product; /* product: a read of what changes by one */
-    int changed;                          /* reads of what changes */
-} Finding;
-
-static void find(void *context, Expr *e) {
-    Finding *f = context;
-    const Steps *w = f->w;
-    f->draws |= e->op == OP_DRAW;
-    f->varies |= e->op == OP_HOST && e->host == HOST_STEP;
-    if (e->op != OP_READ) return;
-    const Change *c = change_of(w, e);
-    f->changed += c != NULL;
-    f->product |= c && c->right.value;
-    f->follows |= c || map_get(w->follows, e->node);
-    f->varies |= c || map_get(w->varies, e->node);
-}
-
-static Finding find_in(const Steps *w, Expr *e) {
-    Finding f = {.w = w};
-    if (e) e_visit(e, find, &f);
-    return f;
-}
-
-static Finding find_in_node(const Steps *w, const Node *n) {
-    Finding f = {.w = w};
-    if (n->guard) e_visit(n->guard, find, &f);
-    if (n->body) e_visit(n->body, find, &f);
-    if (n->init) e_visit(n->init, find, &f);
-    return f;
-}
-
-/* A sum over the one sample of a step is its one term. */
-static bool is_liftable(const Node *n) {
-    bool samples = false;
-    for (int i = 0; i < n->n_rvars; i++) samples |= n->rvar[i]->batch;
-    return !n->component && n->rank < MAX_RANK && (!samples || n->n_rvars == 1) &&
-           (!samples || (n->reduce == REDUCE_SUM && !n->guard && !n->init));
-}
-
-static bool mark_nodes(Steps *w) {
-    for (int i = 0; i < w->g->nodes.n; i++) {
-        Node *n = w->g->nodes.at[i];
-        Finding f = find_in_node(w, n);
-        if (n->kind == NODE_COMP && (f.draws || !is_liftable(n))) return false;
-        if (n->batched) map_set(w->batched, n, n);
-        if (n->batched || f.varies) map_set(w->varies, n, n);
-        if (f.follows) map_set(w->follows, n, n);
-    }
-    return true;
-}
-
-/* --- what reads a tensor that changes --- */
-
-static bool uses_rvar(const Node *n, Expr *e) {
-    bool uses = false;
-    for (int i = 0; i < n->n_rvars; i++) uses |= e_uses(e, n->rvar[i]);
-    return uses;
-}
-
-static bool uses_var(const Node *n, Expr *e) { return axes_used(n, e) != 0; }
-
-/* The factor of a sum of products that is a read of what changes, if it is the only such read in
- * body and guard. */
-static Expr *changing_factor(Steps *w, const Node *n, Factors *others) {
-    Factors all = {0};
-    Expr *found = NULL;
-    if (n->reduce != REDUCE_SUM || find_in(w, n->guard).changed) return NULL;
-    if (n->guard && uses_var(n, n->guard)) return NULL;
-    expr_factors(w->arena, n->body, &all);
-    others->negative = all.negative;
-    for (int i = 0; i < all.at.n; i++) {
-        Expr *e = all.at.at[i];
-        if (change_of(w, e) && !found) found = e;
-        else if (find_in(w, e).changed) return NULL;
-        else PUSH(w->arena, others->at, e);
-    }
-    return found;
-}
-
-/* e, over the variables of the tensor, at an index. */
-static Expr *put_index(Steps *w, const Change *c, Expr *e, Expr *const *index) {
-    Map *map = map_new(w->arena);
-    for (int i = 0; i < c->next->rank; i++) map_set(map, c->next->var[i], index[i]);
-    return e_subst(w->pool, e, map);
-}
-
-/* Do the factors of a correction separate into those within the sum and those outside? */
-static bool separates(Steps *w, const Node *n, Expr *read, const Factors *others) {
-    const Change *c = change_of(w, read);
-    Factors all = *others;
-    all.at.at = NULL;
-    all.at.n = all.at.cap = 0;
-    for (int i = 0; i < others->at.n; i++) PUSH(w->arena, all.at, others->at.at[i]);
-    PUSH(w->arena, all.at, put_index(w, c, c->left.value, read->arg));
-    if (c->right.value) PUSH(w->arena, all.at, put_index(w, c, c->right.value, read->arg));
-    for (int i = 0; i < all.at.n; i++)
-        if (uses_rvar(n, all.at.at[i]) && uses_var(n, all.at.at[i])) return false;
-    double terms = 1;
-    for (int i = 0; i < n->n_rvars; i++) terms *= (double)(n->rvar[i]->hi + 1);
-    w->added += MANY / 2 * (terms + extent_of(n, ~0u));
-    return true;
-}
-
-static bool is_update(const Steps *w, const Node *n) {
-    for (int i = 0; i < w->changes.n; i++)
-        if (w->changes.at[i].next == n) return true;
-    return false;
-}
-
-/* Can n read, at each step, what the steps before have made of the tensors? */
-static bool can_read(Steps *w, Node *n) {
-    Factors others = {0};
-    Finding f = find_in_node(w, n);
-    if (n->kind != NODE_COMP || is_update(w, n) || !f.changed) return true;
-    Expr *read = changing_factor(w, n, &others);
-    if (!read || !separates(w, n, read, &others)) return !f.product;
-    map_set(w->sums, n, read);
-    return !find_in(w, n->init).product;
-}
-
-static bool is_eligible(Steps *w) {
-    Graph *g = w->g;
-    if (g->batch != 1 || !g->n_updates || g->program->training.batch != 1) return false;
-    for (int i = 0; i < g->n_updates; i++)
-        if (!find_change(w, &g->update[i])) return false;
-    for (int i = 0; i < w->changes.n; i++) {
-        const Change *c = &w->changes.at[i];
-        if (find_in(w, c->left.value).changed || find_in(w, c->right.value).changed) return false;
-        if (c->right.value) w->saved += extent_of(c->next, ~0u);
-    }
-    for (int i = 0; i < g->n_outputs; i++) {
-        const Node *n = g->output[i].node;
-        if (n->rank || n->type != T_F32) return false;
-    }
-    if (!mark_nodes(w)) return false;
-    for (int i = 0; i < g->nodes.n; i++)
-        if (!can_read(w, g->nodes.at[i])) return false;
-    return w->saved > WORTH * w->added;
-}
+#include "rewrite_steps.h"
 
 /* --- the axis of steps --- */
 
@@ -354,7 +76,7 @@ static void add_axis(Steps *w, Node *n) {
 }
 
 static void lift_node(Steps *w, Node *n) {
-    if (n->kind != NODE_COMP || is_update(w, n)) return;
+    if (n->kind != NODE_COMP || steps_is_update(w, n)) return;
     bool varies = map_get(w->varies, n);
     Expr *step = varies ? e_var(w->pool, n->var[0]) : e_int(w->pool, 0);
     n->guard = lifted(w, n->guard, step);
@@ -372,7 +94,7 @@ static void lift_all(Steps *w) {
     g->batch = MANY;
     for (int i = 0; i < g->nodes.n; i++) {
         Node *n = g->nodes.at[i];
-        if (map_get(w->varies, n) && !is_update(w, n)) add_axis(w, n);
+        if (map_get(w->varies, n) && !steps_is_update(w, n)) add_axis(w, n);
     }
     for (int i = 0; i < g->nodes.n; i++) lift_node(w, g->nodes.at[i]);
 }
@@ -409,7 +131,7 @@ static void make_side(Steps *w, const Change *c, Side *side) {
     n->body = e_subst(p, lifted(w, side->value, e_var(p, n->var[0])), to_own);
     map_set(w->sides, key, n);
     side->node = n;
-    if (find_in(w, n->body).follows) map_set(w->follows, n, n);
+    if (steps_find_in(w, n->body).follows) map_set(w->follows, n, n);
     map_set(w->varies, n, n);
     map_set(w->batched, n, n);
 }
@@ -417,7 +139,7 @@ static void make_side(Steps *w, const Change *c, Side *side) {
 /* The side's value at a step and an index of the tensor, or null for 1. */
 static Expr *side_at(Steps *w, const Change *c, const Side *side, Expr *step, Expr *const *index) {
     if (!side->value) return NULL;
-    if (!side->node) return put_index(w, c, lifted(w, side->value, step), index);
+    if (!side->node) return steps_put_index(w, c, lifted(w, side->value, step), index);
     Expr *arg[MAX_RANK] = {step};
     for (int i = 0; i < side->n; i++) arg[i + 1] = index[side->axis[i]];
     return e_read(w->pool, side->node, arg, side->n + 1);
@@ -466,7 +188,7 @@ typedef struct Now {
 static Expr *read_now(void *context, Expr *e) {
     Now *x = context;
     Steps *w = x->w;
-    Change *c = change_of(w, e);
+    Change *c = steps_change_of(w, e);
     if (!c) return e;
     Expr *arg[MAX_RANK] = {x->step};
     for (int i = 0; i < e->n; i++) arg[i + 1] = e->arg[i];
@@ -505,7 +227,7 @@ static Expr *make_inner(Steps *w, const Node *n, const Var *s, const Factors *f)
     inner->layer = n->layer;
     inner->body = factors_product(p, f);
     inner->guard = n->guard;
-    if (find_in(w, inner->body).follows)
+    if (steps_find_in(w, inner->body).follows)
         inner->guard = e_and(p, e_op(p, OP_LT, e_var(p, (Var *)s), e_var(p, n->var[0]), NULL),
                              inner->guard);
     node_subst(p, inner, map);
@@ -527,7 +249,7 @@ static void add_correction(Steps *w, Corrections *all, Expr *outer, Expr *inner)
 }
 
 static void correct_factor(Steps *w, Corrections *all, const Node *n, Expr *read, Factors *f) {
-    const Change *c = change_of(w, read);
+    const Change *c = steps_change_of(w, read);
     Expr *s = e_var(w->pool, all->s);
     Expr *side[2] = {side_at(w, c, &c->left, s, read->arg), side_at(w, c, &c->right, s, read->arg)};
     Factors outer = {0}, inner = {0};
@@ -535,7 +257,7 @@ static void correct_factor(Steps *w, Corrections *all, const Node *n, Expr *read
     for (int i = 0; i < 2; i++)
         if (side[i]) PUSH(w->arena, f->at, side[i]);
     for (int i = 0; i < f->at.n; i++) {
-        Factors *to = uses_rvar(n, f->at.at[i]) ? &inner : &outer;
+        Factors *to = steps_uses_rvar(n, f->at.at[i]) ? &inner : &outer;
         PUSH(w->arena, to->at, f->at.at[i]);
     }
     add_correction(w, all, factors_product(w->pool, &outer),
@@ -545,7 +267,7 @@ static void correct_factor(Steps *w, Corrections *all, const Node *n, Expr *read
 /* Takes the reads that are addends of e as corrections, the rest as they are now. */
 static Expr *correct_addends(Steps *w, Corrections *all, const Node *n, Expr *e) {
     Expr *step = e_var(w->pool, n->var[0]);
-    Change *c = change_of(w, e);
+    Change *c = steps_change_of(w, e);
     if (c) {
         Expr *s = e_var(w->pool, all->s);
         add_correction(w, all, side_at(w, c, &c->left, s, e->arg), NULL);
@@ -599,9 +321,9 @@ static void correct_sum(Steps *w, Node *n, Expr *read, Factors *others) {
 
 static void correct_node(Steps *w, Node *n) {
     Factors others = {0};
-    if (n->kind != NODE_COMP || is_update(w, n) || !find_in_node(w, n).changed) return;
+    if (n->kind != NODE_COMP || steps_is_update(w, n) || !steps_find_in_node(w, n).changed) return;
     if (map_get(w->sums, n)) {
-        Expr *read = changing_factor(w, n, &others);
+        Expr *read = steps_changing_factor(w, n, &others);
         correct_sum(w, n, read, &others);
         return;
     }
@@ -652,7 +374,7 @@ void rewrite_steps(Graph *g) {
     w.sides = map_new(w.arena);
     w.sums = map_new(w.arena);
     w.step = var_new(w.pool, "t", MANY);
-    if (!is_eligible(&w)) return;
+    if (!steps_find(&w)) return;
     int n = g->nodes.n;
     lift_all(&w);
     for (int i = 0; i < w.changes.n; i++) {
