@@ -33,9 +33,9 @@ static const Phase phases[] = {
 };
 
 const char *const dump_names[] = {
-    "tree",    "graph",   "views",  "prepared", "increasing",  "guards", "values", "differentiate", "solve",
-    "views-again", "guards-again", "factors", "algebra", "common", "steps", "folds", "materialise", "expand",
-    "order",   "schedule", "loops"};
+    "tree",    "graph",   "views",  "prepared", "increasing",  "guards", "values",
+    "differentiate", "solve", "views-again", "guards-again", "factors", "algebra", "common",
+    "steps", "folds", "materialise", "expand", "order", "schedule", "loops"};
 const int n_dump_names = COUNT_OF(dump_names);
 
 static bool dumps(const CompileOptions *o, const char *stage) {

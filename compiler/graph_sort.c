@@ -6,7 +6,7 @@
  *
  * Tarjan's algorithm (1972), its stack made explicit, gives the strongly connected components in an
  * order in which each reads only earlier ones. For a recurrence an axis is looked for along which
- * all its reads of itself go the same way, by constant steps or to whichever steps before (or after)
+ * all its reads of itself go the same way, by constant steps or to whichever steps before or after
  * a guard allows, and those by no step make no cycle: these order its nodes within a step.
  */
 #include "graph.h"

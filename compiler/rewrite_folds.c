@@ -4,7 +4,8 @@
  *
  *     sum(c, j) W[i, c, j] * x[n, j]  =  sum(j) F[j, i] * x[n, j],  F[j, i] = sum(c) W[i, c, j]
  *     sum(c < 3, j) x[n, j] * y[n, j] =  3 * sum(j) x[n, j] * y[n, j]
- *     y[i, k] = sum(n) d[n, i] * x[n, k % m]  is  z[i, k % m],  z[i, j < m] = sum(n) d[n, i] * x[n, j]
+ *     y[i, k] = sum(n) d[n, i] * x[n, k % m]  is  z[i, k % m],
+ *                                                z[i, j < m] = sum(n) d[n, i] * x[n, j]
  *
  * The first where that saves more multiplications than F takes additions: x has the same values
  * for every c, such as an image replicated into channels. That depends on the number of samples, on

@@ -355,11 +355,12 @@ static void average(Steps *w, struct Output *out) {
     Pool *p = w->pool;
     const Node *n = out->node;
     if (!map_get(w->varies, n)) return;
-    Node *sum = graph_comp(w->g, arena_printf(w->arena, "%s_of_steps", n->name), T_F32, 0, NULL,
-                           false);
+    const char *sum_name = arena_printf(w->arena, "%s_of_steps", n->name);
+    const char *mean_name = arena_printf(w->arena, "mean_%s", n->name);
+    Node *sum = graph_comp(w->g, sum_name, T_F32, 0, NULL, false);
     Expr *s = e_var(p, earlier(w, sum));
     sum->body = e_read(p, out->node, &s, 1);
-    Node *mean = graph_comp(w->g, arena_printf(w->arena, "mean_%s", n->name), T_F32, 0, NULL, false);
+    Node *mean = graph_comp(w->g, mean_name, T_F32, 0, NULL, false);
     Expr *count = e_op(p, OP_DOUBLE, e_host(p, HOST_COUNT), NULL, NULL);
     Expr *share = e_op(p, OP_DIV, e_num(p, T_F64, 1), count, NULL);
     mean->body = e_mul(p, e_read(p, sum, NULL, 0), e_op(p, OP_ROUND, share, NULL, NULL));
