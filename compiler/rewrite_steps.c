@@ -2,7 +2,7 @@
  *
  * Requires: a sorted graph of a program whose steps have one sample, differentiated and rewritten.
  * Where all that a step does to each stored tensor is to add a product of factors over different
- * axes, W' = W + a (x) b, a call makes MANY steps. Samples are then steps: every tensor that varies
+ * axes, W' = W + a (x) b, a call makes many steps. Samples are then steps: every tensor that varies
  * from step to step has an axis for them. W at step t is W0 + sum(s < t) a[s] (x) b[s], and put
  * into a contraction that reads W this distributes:
  *
@@ -68,10 +68,10 @@ static void add_axis(Steps *w, Node *n) {
         n->var[i] = n->var[i - 1];
     }
     n->rank += !had;
-    n->shape[0] = MANY;
+    n->shape[0] = w->many;
     n->batched = true;
     if (n->kind != NODE_COMP) return;
-    n->var[0] = var_new(w->pool, "t", MANY);
+    n->var[0] = var_new(w->pool, "t", w->many);
     n->var[0]->batch = true;
 }
 
@@ -91,7 +91,7 @@ static void lift_node(Steps *w, Node *n) {
 
 static void lift_all(Steps *w) {
     Graph *g = w->g;
-    g->batch = MANY;
+    g->batch = w->many;
     for (int i = 0; i < g->nodes.n; i++) {
         Node *n = g->nodes.at[i];
         if (map_get(w->varies, n) && !steps_is_update(w, n)) add_axis(w, n);
@@ -113,7 +113,7 @@ static Var *position(Steps *w, int i, long extent) {
 static void make_side(Steps *w, const Change *c, Side *side) {
     Pool *p = w->pool;
     if (!side->value || side->value->op == OP_READ) return;
-    long shape[MAX_RANK] = {MANY};
+    long shape[MAX_RANK] = {w->many};
     Map *to_positions = map_new(w->arena), *to_own = map_new(w->arena);
     for (int i = 0; i < side->n; i++) {
         const Var *v = c->next->var[side->axis[i]];
@@ -148,7 +148,7 @@ static Expr *side_at(Steps *w, const Change *c, const Side *side, Expr *step, Ex
 static Expr *times(Pool *p, Expr *a, Expr *b) { return !a ? b : !b ? a : e_mul(p, a, b); }
 
 static Var *earlier(Steps *w, Node *n) {
-    Var *s = var_new(w->pool, "s", MANY);
+    Var *s = var_new(w->pool, "s", w->many);
     s->batch = true;
     n->reduce = REDUCE_SUM;
     n->rvar = NEW_ARRAY(w->arena, Var *, 1);
@@ -166,7 +166,7 @@ static Expr *is_before(Steps *w, Expr *s, const Node *n) {
 static Node *make_now(Steps *w, Change *c) {
     Pool *p = w->pool;
     if (c->now) return c->now;
-    long shape[MAX_RANK] = {MANY};
+    long shape[MAX_RANK] = {w->many};
     for (int i = 0; i < c->next->rank; i++) shape[i + 1] = c->next->shape[i];
     const char *name = arena_printf(w->arena, "%s_now", c->stored->ident);
     Node *n = c->now = graph_comp(w->g, name, T_F32, c->next->rank + 1, shape, true);
@@ -210,7 +210,7 @@ typedef struct Corrections {
 /* inner[t, s]: the sum over what of a correction depends on n's reduction variables. */
 static Expr *make_inner(Steps *w, const Node *n, const Var *s, const Factors *f) {
     Pool *p = w->pool;
-    long shape[2] = {MANY, MANY};
+    long shape[2] = {w->many, w->many};
     const char *name = arena_printf(w->arena, "%s_inner", n->name);
     Node *inner = graph_comp(w->g, name, T_F32, 2, shape, true);
     Map *map = map_new(w->arena);
@@ -306,7 +306,7 @@ static Expr *move_out(Steps *w, Node *n, const char *name) {
 
 static void correct_sum(Steps *w, Node *n, Expr *read, Factors *others) {
     Pool *p = w->pool;
-    Corrections all = {.s = var_new(p, "s", MANY)};
+    Corrections all = {.s = var_new(p, "s", w->many)};
     all.s->batch = true;
     correct_factor(w, &all, n, read, others);
     if (n->init) n->init = correct_addends(w, &all, n, n->init);
@@ -374,8 +374,8 @@ void rewrite_steps(Graph *g) {
     w.batched = map_new(w.arena);
     w.sides = map_new(w.arena);
     w.sums = map_new(w.arena);
-    w.step = var_new(w.pool, "t", MANY);
     if (!steps_find(&w)) return;
+    w.step = var_new(w.pool, "t", w.many);
     int n = g->nodes.n;
     lift_all(&w);
     for (int i = 0; i < w.changes.n; i++) {

@@ -4,7 +4,9 @@
 #define NETC_REWRITE_STEPS_H
 #include "rewrite.h"
 
-enum { MANY = 16, WORTH = 2 }; /* steps a call; of what is saved to what is added, at least */
+/* Steps a call, least and most; what updating an element of a tensor at every step costs, in
+ * operations, as its memory's speed is the limit; and how much less all must cost to be worth it. */
+enum { FEWEST = 16, MOST = 64, UPDATE = 4, WORTH = 2 };
 
 /* A factor of a change over axes `axis` of its tensor, as an expression over next's variables. */
 typedef struct Side {
@@ -32,7 +34,8 @@ typedef struct Steps {
     Map *sides;   /* from what a side is, in variables of positions, to its node */
     Map *sums;    /* nodes whose sum a correction follows, to themselves */
     Var *step, *position[MAX_RANK];
-    double saved, added; /* operations a step */
+    long many;             /* steps a call */
+    double updated, pairs; /* elements updated; operations for each pair of steps */
 } Steps;
 
 /* What the reads of an expression or a node are of. */

@@ -199,7 +199,7 @@ static bool separates(Steps *w, const Node *n, Expr *read, const Factors *others
         if (steps_uses_rvar(n, all.at.at[i]) && uses_var(n, all.at.at[i])) return false;
     double terms = 1;
     for (int i = 0; i < n->n_rvars; i++) terms *= (double)(n->rvar[i]->hi + 1);
-    w->added += MANY / 2 * (terms + extent_of(n, ~0u));
+    w->pairs += terms + extent_of(n, ~0u);
     return true;
 }
 
@@ -220,6 +220,11 @@ static bool can_read(Steps *w, Node *n) {
     return !steps_find_in(w, n->init).product;
 }
 
+/* Of a step, where a call makes so many. */
+static double cost(const Steps *w, long many) {
+    return UPDATE * w->updated / (double)many + w->pairs * (double)(many - 1) / 2;
+}
+
 bool steps_find(Steps *w) {
     Graph *g = w->g;
     if (g->batch != 1 || !g->n_updates || g->program->training.batch != 1) return false;
@@ -229,7 +234,7 @@ bool steps_find(Steps *w) {
         const Change *c = &w->changes.at[i];
         if (steps_find_in(w, c->left.value).changed) return false;
         if (steps_find_in(w, c->right.value).changed) return false;
-        if (c->right.value) w->saved += extent_of(c->next, ~0u);
+        if (c->right.value) w->updated += extent_of(c->next, ~0u);
     }
     for (int i = 0; i < g->n_outputs; i++) {
         const Node *n = g->output[i].node;
@@ -238,5 +243,7 @@ bool steps_find(Steps *w) {
     if (!mark_nodes(w)) return false;
     for (int i = 0; i < g->nodes.n; i++)
         if (!can_read(w, g->nodes.at[i])) return false;
-    return w->saved > WORTH * w->added;
+    w->many = FEWEST;
+    while (w->many < MOST && cost(w, 2 * w->many) < cost(w, w->many)) w->many *= 2;
+    return cost(w, 1) > WORTH * cost(w, w->many);
 }
