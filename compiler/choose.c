@@ -188,10 +188,10 @@ static void spread_layout(Choose *c, const Node *n, const Layout *l);
 
 /* Is each axis read along the same axis of the reader, be it elsewhere? */
 static bool reads_axis_by_axis(const Expr *read, const Node *n) {
-    for (int i = 0; i < read->n; i++)
+    for (int i = 0; i < read->n && read->n == n->rank; i++)
         for (int k = 0; k < n->rank; k++)
-            if (read->n != n->rank || (k != i && e_uses(read->arg[i], n->var[k]))) return false;
-    return true;
+            if (k != i && e_uses(read->arg[i], n->var[k])) return false;
+    return read->n == n->rank;
 }
 
 /* The order of axes of l, for a tensor of another shape. */

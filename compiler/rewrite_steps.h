@@ -5,7 +5,7 @@
 #include "rewrite.h"
 
 /* Steps a call, least and most; what updating an element of a tensor at every step costs, in
- * operations, as its memory's speed is the limit; and how much less all must cost to be worth it. */
+ * operations, as memory is what limits it; and how much less all must cost to be worth it. */
 enum { FEWEST = 16, MOST = 64, UPDATE = 4, WORTH = 2 };
 
 /* A factor of a change over axes `axis` of its tensor, as an expression over next's variables. */

@@ -2,20 +2,14 @@
  * and which networks they are for. */
 #include "net_text.h"
 #include "numeric.h"
+#include "steps_cases.h"
 
 static void (*const before[])(Graph *) = {
     rewrite_views, rewrite_increasing, rewrite_guards, rewrite_values, differentiate, solve_guards,
     rewrite_views, rewrite_guards, rewrite_factors, rewrite_algebra, rewrite_common};
 
-static const char defs[] =
-    "layer plain(units) on in[F] {\n"
-    "  param W[units, F] ~ normal(0, 0.1)\n"
-    "  out[u] = sum(f) W[u, f] * in[f]\n"
-    "}\n"
-    "layer thrice on in[C, H, W] { out[c < 6, y, x] = in[c % 2, y, x] }\n";
-
 static Graph *train_graph(const char *items, bool steps) {
-    Program *p = small_net(defs, "2, 10, 15", items);
+    Program *p = small_net(steps_defs, STEPS_SHAPE, items);
     ck_assert_msg(p != NULL, "%s", said());
     for (int i = 0; i < COUNT_OF(before); i++) before[i](p->train);
     if (steps) {
@@ -86,24 +80,8 @@ static void expect_steps(const char *items, long count) {
     }
 }
 
-static const char *const followed[] = {
-    "model flatten -> dense(50) -> relu -> dense(3)  loss softmax_cross_entropy\n"
-    "train { optimizer sgd(lr = cosine(0.05))  batch 1 }",
-    "model flatten -> plain(50) -> tanh -> dense(40) -> scaled -> dense(3)\n"
-    "loss softmax_cross_entropy  train { optimizer sgd(lr = 0.05)  batch 1 }",
-    "model flatten -> dense(60) -> layernorm -> sigmoid -> dense(3)  loss softmax_cross_entropy\n"
-    "train { optimizer sgd(lr = 0.1)  batch 1 }",
-    "y = x -> flatten -> dense(60) -> relu -> dense(3)  model y\n"
-    "loss (y, label -> one_hot(3)) -> mean_squared_error\n"
-    "train { optimizer sgd(lr = 0.05)  batch 1 }",
-    "h = x -> flatten -> dense(50) -> relu  model (h, h -> dense(20)) -> concat -> dense(3)\n"
-    "loss softmax_cross_entropy  train { optimizer sgd(lr = 0.05)  batch 1 }",
-    "model thrice -> flatten -> dense(50) -> relu -> dense(3)  loss softmax_cross_entropy\n"
-    "train { optimizer sgd(lr = 0.05)  batch 1 }",
-};
-
 START_TEST(as_the_steps_one_by_one) {
-    const char *items = followed[_i];
+    const char *items = steps_cases[_i];
     expect_steps(items, 1);
     expect_steps(items, 5);
     expect_steps(items, 16);
@@ -176,7 +154,7 @@ int main(void) {
     TCase *t = tcase_create("steps");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 120);
-    tcase_add_loop_test(t, as_the_steps_one_by_one, 0, COUNT_OF(followed));
+    tcase_add_loop_test(t, as_the_steps_one_by_one, 0, COUNT_OF(steps_cases));
     tcase_add_loop_test(t, nothing_changes, 0, COUNT_OF(left));
     tcase_add_test(t, prepared_samples_that_repeat);
     suite_add_tcase(s, t);
