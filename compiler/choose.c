@@ -135,11 +135,12 @@ void choose_layouts(const Program *p, Layouts *l) {
     for (int i = 0; i < p->stored.n; i++)
         l->stored[i] = rows(p->stored.at[i]->rank, p->stored.at[i]->shape);
     WeightRead w = {p, l, NULL, NEW_ARRAY(p->arena, bool, p->stored.n + 1)};
-    for (int i = 0; i < p->train->nodes.n; i++) {
-        w.reader = p->train->nodes.at[i];
-        if (w.reader->kind != NODE_COMP || w.reader->reduce != REDUCE_SUM) continue;
-        if (!w.reader->batched) continue;
-        e_visit(w.reader->body, note_weight, &w);
+    for (int batched = 1; batched >= 0; batched--) {
+        for (int i = 0; i < p->train->nodes.n; i++) {
+            w.reader = p->train->nodes.at[i];
+            if (w.reader->kind != NODE_COMP || w.reader->reduce != REDUCE_SUM) continue;
+            if (w.reader->batched == batched) e_visit(w.reader->body, note_weight, &w);
+        }
     }
     follow_parameters(p, l);
     layouts_close(l);
@@ -185,12 +186,44 @@ typedef struct Spread {
 
 static void spread_layout(Choose *c, const Node *n, const Layout *l);
 
+/* Is each axis read along the same axis of the reader, be it elsewhere? */
+static bool reads_axis_by_axis(const Expr *read, const Node *n) {
+    for (int i = 0; i < read->n && read->n == n->rank; i++)
+        for (int k = 0; k < n->rank; k++)
+            if (k != i && e_uses(read->arg[i], n->var[k])) return false;
+    return read->n == n->rank;
+}
+
+/* The order of axes of l, for a tensor of another shape. */
+static Layout *same_order(Choose *c, const Layout *l, const Node *n) {
+    Layout *own = NEW(c->arena, Layout);
+    for (int i = l->n - 1; i >= 0; i--) {
+        bool inner = false;
+        for (int j = i + 1; j < l->n; j++) inner |= l->piece[j].axis == l->piece[i].axis;
+        if (!inner) own->piece[own->n++] = (struct Piece){l->piece[i].axis, 1, 0, 0};
+    }
+    for (int i = 0; i < own->n / 2; i++) {
+        struct Piece outer = own->piece[i];
+        own->piece[i] = own->piece[own->n - 1 - i];
+        own->piece[own->n - 1 - i] = outer;
+    }
+    for (int i = 0; i < own->n; i++) {
+        long count = n->shape[own->piece[i].axis];
+        bool pad = i == own->n - 1 && count >= WORTH_A_VECTOR;
+        own->piece[i].count = pad ? (count + PAD - 1) / PAD * PAD : count;
+    }
+    layout_close(own);
+    return own;
+}
+
 static void spread_read(void *context, Expr *e) {
     Spread *s = context;
     if (e->op != OP_READ || e->node->kind != NODE_COMP || e->node->batched) return;
-    if (map_get(s->c->layout, e->node) || !reads_at_own_index(e, s->reader)) return;
-    map_set(s->c->layout, e->node, (void *)s->layout);
-    spread_layout(s->c, e->node, s->layout);
+    if (map_get(s->c->layout, e->node) || !reads_axis_by_axis(e, s->reader)) return;
+    const Layout *l = s->layout;
+    if (!reads_at_own_index(e, s->reader)) l = same_order(s->c, l, e->node);
+    map_set(s->c->layout, e->node, (void *)l);
+    spread_layout(s->c, e->node, l);
 }
 
 /* What an update is computed from lies as the updated tensor does. */
@@ -621,7 +654,7 @@ static Item *add_scan(Choose *c, int component) {
     bool by_samples = c->g->batch > step;
     for (int i = 0; i < c->g->nodes.n; i++) {
         const Node *n = c->g->nodes.at[i];
-        if (node_component(c->g, n) == component) by_samples &= n->batched;
+        if (node_component(c->g, n) == component) by_samples &= n->batched && n->scan > 0;
     }
     Item *outer = scan;
     if (by_samples) {

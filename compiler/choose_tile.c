@@ -32,7 +32,7 @@ Var *choose_lane(const Node *n, const Layout *l) {
     if (l->n == 0) return NULL;
     const struct Piece *inner = &l->piece[l->n - 1];
     Var *v = n->var[inner->axis];
-    return v->hi + 1 >= 8 ? v : NULL;
+    return v->hi + 1 >= 8 && inner->axis != n->scan ? v : NULL;
 }
 
 static void add_operand(void *context, Expr *e) {

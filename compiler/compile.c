@@ -7,31 +7,35 @@
 typedef struct Phase {
     const char *name;
     void (*run)(Graph *g);
+    void (*run_program)(Program *p); /* what concerns several graphs */
 } Phase;
 
 /* What happens to each graph, in this order; after the last it is frozen. */
 static const Phase phases[] = {
-    {"graph", NULL},
-    {"views", rewrite_views},
-    {"increasing", rewrite_increasing},
-    {"guards", rewrite_guards},
-    {"values", rewrite_values},
-    {"differentiate", differentiate},
-    {"solve", solve_guards},
-    {"views-again", rewrite_views},
-    {"guards-again", rewrite_guards},
-    {"factors", rewrite_factors},
-    {"algebra", rewrite_algebra},
-    {"common", rewrite_common},
-    {"materialise", materialise},
-    {"expand", expand},
-    {"order", order},
+    {"graph", NULL, NULL},
+    {"views", rewrite_views, NULL},
+    {"prepared", NULL, rewrite_prepared},
+    {"increasing", rewrite_increasing, NULL},
+    {"guards", rewrite_guards, NULL},
+    {"values", rewrite_values, NULL},
+    {"differentiate", differentiate, NULL},
+    {"solve", solve_guards, NULL},
+    {"views-again", rewrite_views, NULL},
+    {"guards-again", rewrite_guards, NULL},
+    {"factors", rewrite_factors, NULL},
+    {"algebra", rewrite_algebra, NULL},
+    {"common", rewrite_common, NULL},
+    {"steps", rewrite_steps, NULL},
+    {"folds", rewrite_folds, NULL},
+    {"materialise", materialise, NULL},
+    {"expand", expand, NULL},
+    {"order", order, NULL},
 };
 
 const char *const dump_names[] = {
-    "tree", "network", "graph", "views", "increasing", "guards", "values", "differentiate",
-    "solve", "views-again", "guards-again", "factors", "algebra", "common", "materialise", "expand",
-    "order",   "schedule", "loops"};
+    "tree", "network", "graph", "views", "prepared", "increasing", "guards", "values",
+    "differentiate", "solve", "views-again", "guards-again", "factors", "algebra", "common",
+    "steps", "folds", "materialise", "expand", "order", "schedule", "loops"};
 const int n_dump_names = COUNT_OF(dump_names);
 
 static bool dumps(const CompileOptions *o, const char *stage) {
@@ -39,6 +43,7 @@ static bool dumps(const CompileOptions *o, const char *stage) {
 }
 
 static void run_phase(const Phase *phase, Graph **graph, const CompileOptions *o) {
+    if (phase->run_program) phase->run_program(graph[0]->program);
     for (int i = 0; i < N_FUNCTIONS; i++) {
         if (phase->run) phase->run(graph[i]);
         graph_verify(graph[i], phase->name);
@@ -77,6 +82,7 @@ Compiled *compile(Program *p, const CompileOptions *o, Diags *d) {
     x->target = target_find(o->target);
     x->profile = o->profile;
     for (int i = 0; i < COUNT_OF(phases); i++) {
+        if (!strcmp(phases[i].name, "steps")) x->train_flops = graph_flops(p->train);
         if (!strcmp(phases[i].name, "expand")) x->hash = hash_graphs(graph);
         run_phase(&phases[i], graph, o);
     }
@@ -106,7 +112,7 @@ static double sample_flops(const LoopFunction *f) {
 
 Costs compiled_costs(const Compiled *x) {
     Costs c = {.state_bytes = x->layouts->bytes,
-               .train_flops = sample_flops(x->function[FUNCTION_TRAIN]),
+               .train_flops = x->train_flops / (double)x->program->training.batch,
                .predict_flops = sample_flops(x->function[FUNCTION_PREDICT])};
     for (int i = 0; i < N_FUNCTIONS; i++) {
         size_t bytes = x->function[i]->arena_bytes;

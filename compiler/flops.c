@@ -1,6 +1,6 @@
 /* flops.c: the useful operations of a node: two for each product that a sum of products adds, terms
  * that its guard leaves out not counted. */
-#include "graph.h"
+#include "rewrite.h"
 
 /* Conditions that share variables, and those variables. */
 typedef struct Conditions {
@@ -72,4 +72,33 @@ double useful_flops(Pool *p, const Node *n) {
     for (int i = 0; i < n->rank; i++) flops *= (double)n->shape[i];
     for (int i = 0; i < n->n_rvars; i++) flops *= (double)(n->rvar[i]->hi + 1 - n->rvar[i]->lo);
     return n->guard ? flops * share_of_guard(p, n->guard) : flops;
+}
+
+/* A product of tensors over different axes: a sum over the samples of a batch of one. */
+static bool is_outer_product(Arena *a, const Node *n) {
+    Factors f = {0};
+    if (n->kind != NODE_COMP || n->reduce != REDUCE_NONE || n->body->op != OP_MUL) return false;
+    if (n->batched || n->type != T_F32) return false;
+    expr_factors(a, n->body, &f);
+    int reads = 0;
+    for (int i = 0; i < f.at.n; i++) {
+        int axes = 0;
+        for (int j = 0; j < n->rank; j++) axes += e_uses(f.at.at[i], n->var[j]);
+        if (axes == n->rank) return false;
+        reads += axes && f.at.at[i]->op == OP_READ;
+    }
+    return reads > 1;
+}
+
+double graph_flops(const Graph *g) {
+    Pool *p = g->program->pool;
+    double flops = 0;
+    for (int i = 0; i < g->nodes.n; i++) {
+        const Node *n = g->nodes.at[i];
+        double products = 2;
+        for (int k = 0; k < n->rank; k++) products *= (double)n->shape[k];
+        if (n->kind != NODE_COMP) continue;
+        flops += is_outer_product(pool_arena(p), n) ? products : useful_flops(p, n);
+    }
+    return flops;
 }

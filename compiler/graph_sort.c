@@ -6,8 +6,8 @@
  *
  * Tarjan's algorithm (1972), its stack made explicit, gives the strongly connected components in an
  * order in which each reads only earlier ones. For a recurrence an axis is looked for along which
- * all its reads of itself go the same way by constant steps, and those by no step make no cycle:
- * these order its nodes within a step.
+ * all its reads of itself go the same way, by constant steps or to whichever steps before or after
+ * a guard allows, and those by no step make no cycle: these order its nodes within a step.
  */
 #include "graph.h"
 #include <string.h>
@@ -56,6 +56,7 @@ typedef struct Group {
     int up, down;    /* reads one way and the other */
     bool fits, news;
     Node *reader;
+    Expr *given; /* what holds where it reads, or null */
     bool **same_step; /* by place: reader reads it at the same step */
     int *place;      /* by node id */
 } Group;
@@ -69,19 +70,31 @@ static bool offset_from(Pool *p, Expr *index, Var *v, long *c) {
     return coef == 1 && is_const(rest);
 }
 
+/* How far from step v an index stands: by a constant, or, where what is given orders them, by some
+ * steps before or after, whose number does not matter. */
+static bool steps_from(Group *w, Expr *index, Var *v, long *c) {
+    Pool *p = w->s->g->program->pool;
+    if (offset_from(p, index, v, c)) return true;
+    if (!w->given || v->lo == v->hi || is_const(index)) return false;
+    Expr *step = e_var(p, v);
+    *c = -1;
+    if (e_implies(p, w->given, e_op(p, OP_LT, index, step, NULL))) return true;
+    *c = 1;
+    return e_implies(p, w->given, e_op(p, OP_LT, step, index, NULL));
+}
+
 static void follow_read(void *context, Expr *e) {
     Group *w = context;
-    Pool *p = w->s->g->program->pool;
     if (e->op != OP_READ || !w->in[e->node->id]) return;
     Var *v = w->reader->var[w->axis[w->reader->id]];
     int *axis = &w->axis[e->node->id];
     long c;
     for (int b = 0; b < e->node->rank && *axis < 0; b++) {
-        if (!offset_from(p, e->arg[b], v, &c)) continue;
+        if (!steps_from(w, e->arg[b], v, &c)) continue;
         *axis = b;
         w->news = true;
     }
-    if (*axis < 0 || !offset_from(p, e->arg[*axis], v, &c)) {
+    if (*axis < 0 || !steps_from(w, e->arg[*axis], v, &c)) {
         w->fits = false;
         return;
     }
@@ -92,8 +105,11 @@ static void follow_read(void *context, Expr *e) {
 
 static void follow_node(Group *w, Node *n) {
     w->reader = n;
+    w->given = NULL;
     if (n->guard) e_visit(n->guard, follow_read, w);
+    w->given = n->guard;
     if (n->body) e_visit(n->body, follow_read, w);
+    w->given = NULL;
     if (n->init) e_visit(n->init, follow_read, w);
 }
 

@@ -233,7 +233,7 @@ static void run_recurrence(Interp *in, int first, int n) {
         for (int i = 0; i < n; i++) {
             int axis = member[i]->scan;
             long t = member[i]->scan_step > 0 ? s : steps - 1 - s;
-            if (t >= member[i]->shape[axis]) continue;
+            if (t >= end_of(v[i], member[i]->var[axis])) continue;
             set_var(v[i], axis, t);
             refresh(v[i]);
             elements_from(v[i], 0, axis, 0);

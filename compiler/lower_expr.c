@@ -72,6 +72,41 @@ static int scalar_slot(Lower *L, Expr *e) {
     return f->scalar.n - 1;
 }
 
+/* --- scalars of the host that depend on an index: a table, in slots side by side --- */
+
+static void note_var(void *context, Expr *e) {
+    Var **v = context;
+    if (e->op != OP_VAR) return;
+    if (*v && *v != e->var) die("a scalar that depends on two indices");
+    *v = e->var;
+}
+
+static int table_slot(Lower *L, Expr *e, const Var *v) {
+    LoopFunction *f = L->function;
+    int n = (int)(v->hi - v->lo) + 1, first = 0, found = 0;
+    for (; first + n <= f->scalar.n; first++) {
+        for (found = 0; found < n; found++) {
+            Expr *at = e_subst1(L->pool, e, v, e_int(L->pool, v->lo + found));
+            if (f->scalar.at[first + found] != at) break;
+        }
+        if (found == n) return first;
+    }
+    first = f->scalar.n;
+    for (long x = v->lo; x <= v->hi; x++)
+        PUSH(L->arena, f->scalar, e_subst1(L->pool, e, v, e_int(L->pool, x)));
+    return first;
+}
+
+static Expr *tabulate(void *context, Expr *e) {
+    Lower *L = context;
+    Var *v = NULL;
+    if (e->op != OP_ROUND) return e;
+    e_visit(e, note_var, &v);
+    if (!v) return e;
+    Expr *slot = e_offset(L->pool, e_var(L->pool, v), table_slot(L, e, v) - v->lo);
+    return v_load(L->pool, L->function->scalars, slot, NULL, 1);
+}
+
 static bool is_index_only(Expr *e) {
     if (e->op == OP_READ || e->op == OP_LOAD) return false;
     for (int i = 0; i < e->n; i++)
@@ -146,7 +181,7 @@ static Expr *translate(Reads *r, Expr *e) {
 
 Expr *lower_expr(Lower *L, const Frame *f, Expr *e, Expr *mask) {
     Reads r = {L, mask, map_new(L->arena)};
-    return translate(&r, lower_subst(L, f, e));
+    return translate(&r, lower_subst(L, f, e_rewrite(L->pool, e, tabulate, L)));
 }
 
 /* --- vectors --- */

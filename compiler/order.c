@@ -7,12 +7,13 @@
  * threads. A reduction whose results fill vectors is sequential in index order: its lanes are
  * results. One with few results, or over samples and two positions or more (the filters of a
  * convolution, whose operands have the samples innermost), sums in 16 lanes: over samples where
- * there are 16, else over the innermost variable.
+ * there are 16, else over the innermost variable. So does a long product of rows of two computed
+ * tensors: both lie along the sum, and neither along any result.
  */
 #include "passes.h"
 #include "graph.h"
 
-enum { LANES = 16, FEW_RESULTS = 8 };
+enum { LANES = 16, FEW_RESULTS = 8, LONG_ROW = 128 };
 
 static void add_level(Node *n, LevelKind kind, Var *v, int div, int count) {
     n->levels[n->n_levels++] = (Level){kind, v, div, count};
@@ -31,6 +32,25 @@ static Var *batch_rvar(const Node *n) {
     return NULL;
 }
 
+/* Is e a row of a tensor that this function is given or computes, v its index within the row? */
+static bool is_row(const Node *n, const Expr *e, const Var *v) {
+    if (e->op != OP_READ || e->node->kind == NODE_STORED || !e->n) return false;
+    for (int i = 0; i < n->rank; i++)
+        if (e_uses(e->arg[e->n - 1], n->var[i])) return false;
+    const Expr *last = e->arg[e->n - 1];
+    return last->op == OP_VAR && last->var == v;
+}
+
+/* The variable along which a sum multiplies rows, or null. */
+static Var *row_rvar(const Node *n) {
+    if (n->reduce != REDUCE_SUM || !n->n_rvars || n->body->op != OP_MUL) return NULL;
+    Var *v = n->rvar[n->n_rvars - 1];
+    long terms = 1;
+    for (int i = 0; i < n->n_rvars; i++) terms *= n->rvar[i]->hi + 1;
+    bool rows = is_row(n, n->body->arg[0], v) && is_row(n, n->body->arg[1], v);
+    return rows && !v->batch && v->hi + 1 >= LANES && terms >= LONG_ROW ? v : NULL;
+}
+
 static void order_node(Graph *g, Node *n) {
     Var *batch = batch_rvar(n), *split = NULL;
     long results = 1;
@@ -41,6 +61,8 @@ static void order_node(Graph *g, Node *n) {
     } else if (n->reduce == REDUCE_SUM && n->rank == 0 && n->n_rvars > 0 &&
                n->rvar[n->n_rvars - 1]->hi + 1 >= LANES) {
         split = n->rvar[n->n_rvars - 1];
+    } else {
+        split = row_rvar(n);
     }
     n->levels = NEW_ARRAY(g->program->arena, Level, n->n_rvars + 1);
     n->n_levels = 0;

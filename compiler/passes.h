@@ -7,6 +7,7 @@
 #include "graph.h"
 
 void rewrite_views(Graph *g);      /* tensors that rename elements of others are read through */
+void rewrite_prepared(Program *p); /* samples that repeat along an axis are stored once */
 void rewrite_increasing(Graph *g); /* max of an increasing function: function of the max */
 void rewrite_guards(Graph *g);     /* factors that are mostly zero make terms absent */
 void rewrite_values(Graph *g);     /* values that a derivative needs again become tensors */
@@ -16,6 +17,8 @@ void solve_guards(Graph *g);       /* equalities in guards become loops that are
 void rewrite_factors(Graph *g);    /* factors come out of sums */
 void rewrite_algebra(Graph *g);    /* identities of single expressions */
 void rewrite_common(Graph *g);     /* equal tensors are computed once */
+void rewrite_steps(Graph *g);      /* several steps of one sample each become one call */
+void rewrite_folds(Graph *g);      /* sums and results that repeat are computed once */
 void expand(Graph *g);        /* exp, draws and their kin become arithmetic */
 void order(Graph *g);         /* every reduction gets its order: the graph is frozen */
 #endif

@@ -22,6 +22,7 @@ struct Compiled {
     LoopFunction *function[N_FUNCTIONS];
     uint64_t hash; /* of the frozen graphs */
     bool profile;  /* every call of a kernel is measured */
+    double train_flops; /* useful operations of a step */
 };
 
 /* One function alone, for tests: what stands before it in a file is the caller's. */

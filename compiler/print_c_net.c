@@ -142,6 +142,7 @@ void c_descriptor(Printer *p, const Compiled *x) {
            shape_of(p, output, true));
     c_line(p, ".prepare_batch = %ld, .eval_batch = %ld,", program->prepare->batch,
            program->eval->batch);
+    c_line(p, ".train_steps = %ld,", program->train->batch / tr->batch);
     c_line(p, ".train_flops = %.17g, .predict_flops = %.17g,", costs.train_flops,
            costs.predict_flops);
     for (int i = 0; i < N_FUNCTIONS; i++)

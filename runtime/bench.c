@@ -15,8 +15,9 @@ typedef struct Bench {
     int32_t *order;
     float *images;        /* resident: prepared, in order */
     int32_t *labels;
-    long batch, samples, step; /* of an epoch; steps done */
-    long steps;              /* that were measured */
+    long batch;           /* samples a call: those of all its steps */
+    long samples, call;   /* of an epoch; calls done */
+    long calls;           /* that were measured */
     double rate, percent, peak;
 } Bench;
 
@@ -25,21 +26,22 @@ static double samples_of(const Bench *b, long first) {
     return (double)(left < b->batch ? left : b->batch);
 }
 
-/* Returns how many samples the step took. */
-static double step(Bench *b, bool resident) {
+/* Returns how many samples the call took. */
+static double train(Bench *b, bool resident) {
     netc_session *s = &b->s;
-    long steps = (b->samples + b->batch - 1) / b->batch, total = steps * (long)s->call.epochs;
-    long done = b->step++ % total, first = done % steps * b->batch;
+    long calls = (b->samples + b->batch - 1) / b->batch, total = calls * (long)s->call.epochs;
+    long done = b->call++ % total, epoch = done / calls, first = done % calls * b->batch;
     double count = samples_of(b, first);
     netc_call call = s->call;
     call.count = (int32_t)count;
-    call.step = (double)(done + 1);
-    call.epoch = (double)(done / steps + 1);
+    call.step = (double)epoch * call.steps_per_epoch;
+    call.step += (double)(first / s->net->training.batch + 1);
+    call.epoch = (double)(epoch + 1);
     if (resident) {
         call.x = b->images + first * s->sample_x;
         call.label = b->labels + first;
     } else {
-        if (!first) netc_shuffle(b->order, b->samples, s->call.seed, (uint32_t)(done / steps + 1));
+        if (!first) netc_shuffle(b->order, b->samples, s->call.seed, (uint32_t)epoch + 1);
         netc_gather(s, &b->d.train, b->order + first, 0, (long)count);
         netc_prepare(s, s->bytes, s->x, (long)count);
     }
@@ -76,12 +78,12 @@ double netc_median(double *x, int n) {
     return x[n / 2];
 }
 
-static double seconds_a_step(Bench *b, bool resident) {
+static double seconds_a_call(Bench *b, bool resident) {
     double each = 0;
     for (int warm = 0; warm < 2; warm++) {
         double begun = netc_now();
         long n = 0;
-        for (; n == 0 || netc_now() - begun < 0.1; n++) step(b, resident);
+        for (; n == 0 || netc_now() - begun < 0.1; n++) train(b, resident);
         each = (netc_now() - begun) / (double)n;
     }
     return each;
@@ -89,7 +91,7 @@ static double seconds_a_step(Bench *b, bool resident) {
 
 static void measure(Bench *b, bool resident, double seconds) {
     double rate[MAX_SLICES], percent[MAX_SLICES], peaks[MAX_SLICES];
-    double each = seconds_a_step(b, resident), flops = b->s.net->train_flops;
+    double each = seconds_a_call(b, resident), flops = b->s.net->train_flops;
     long n = (long)(seconds / MAX_SLICES / each + 0.5);
     if (n < 1) n = 1;
     double fit = seconds / ((double)n * each);
@@ -98,14 +100,14 @@ static void measure(Bench *b, bool resident, double seconds) {
     double before = netc_fma_peak(b->s.call.pool);
     for (int i = 0; i < slices; i++) {
         double begun = netc_now(), samples = 0;
-        for (long k = 0; k < n; k++) samples += step(b, resident);
+        for (long k = 0; k < n; k++) samples += train(b, resident);
         rate[i] = samples / (netc_now() - begun);
         double after = netc_fma_peak(b->s.call.pool);
         peaks[i] = (before + after) / 2;
         percent[i] = peaks[i] > 0 ? 100 * rate[i] * flops * 1e-9 / peaks[i] : 0;
         before = after;
     }
-    b->steps = n * slices;
+    b->calls = n * slices;
     b->rate = netc_median(rate, slices);
     b->percent = netc_median(percent, slices);
     b->peak = netc_median(peaks, slices);
@@ -146,13 +148,14 @@ static bool start(Bench *b, const netc_net *net, const netc_options *o, netc_err
     call->seed = seed;
     call->data_mean = b->d.mean;
     call->data_std = b->d.std;
-    b->batch = net->training.batch;
+    b->batch = net->training.batch * net->train_steps;
     b->samples = b->d.n_train;
     b->order = malloc((size_t)b->d.n_train * sizeof *b->order);
     if (!b->order) return netc_fail(error, "not enough memory");
     memcpy(b->order, b->d.index, (size_t)b->d.n_train * sizeof *b->order);
     if (o->resident && !make_resident(b, error)) return false;
-    call->steps_per_epoch = (double)((b->samples + b->batch - 1) / b->batch);
+    long batch = net->training.batch;
+    call->steps_per_epoch = (double)((b->samples + batch - 1) / batch);
     call->steps = call->steps_per_epoch * call->epochs;
     net->init(call);
     return true;
@@ -167,7 +170,8 @@ int netc_bench_command(const netc_net *net, const netc_options *o) {
         measure(&b, o->resident, o->seconds > 0 ? o->seconds : 5);
         print_result(&b, o);
         if (o->profile)
-            netc_profile_print(net, b.steps, netc_pool_threads(b.s.call.pool), b.peak, o->json);
+            netc_profile_print(net, b.calls * net->train_steps,
+                               netc_pool_threads(b.s.call.pool), b.peak, o->json);
     }
     netc_dataset_close(&b.d);
     netc_session_close(&b.s);

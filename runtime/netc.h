@@ -74,11 +74,11 @@ typedef struct netc_call {
     const uint8_t *bytes; /* [n, data shape] */
     const float *x;       /* [n, prepared shape], row-major */
     const int32_t *label; /* [n] */
-    int32_t count;        /* samples, 1 .. batch */
+    int32_t count;        /* samples, 1 .. batch; train's: 1 .. batch * train_steps */
     uint64_t seed;
     double step, epoch, steps, epochs, steps_per_epoch, rate_scale, data_mean, data_std;
     float *x_out;         /* prepare: [n, prepared shape] */
-    float *loss;          /* train: [1], mean over the samples; eval: [n] */
+    float *loss;          /* train: [1], mean over the samples of all steps; eval: [n] */
     int32_t *prediction;  /* eval, predict: [n] */
     float *output;        /* eval, predict: [n, output shape], row-major */
 } netc_call;
@@ -110,7 +110,9 @@ typedef struct netc_net {
     long x_shape[NETC_MAX_RANK]; /* of a prepared sample */
     int output_rank;
     long output_shape[NETC_MAX_RANK];
-    long prepare_batch, eval_batch; /* train's is training.batch, predict's 1 */
+    long prepare_batch, eval_batch; /* predict's is 1 */
+    long train_steps; /* that a call of train makes, of training.batch samples each; call->step is
+                         the first. Calls begin at multiples of it within an epoch. */
     double train_flops, predict_flops; /* useful operations a sample */
     netc_function *init;    /* fills the state block from call->seed */
     netc_function *prepare; /* bytes -> x_out */

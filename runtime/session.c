@@ -10,7 +10,7 @@
 static long larger(long a, long b) { return a > b ? a : b; }
 
 static long capacity(const netc_net *net) {
-    long batch = larger(larger(net->training.batch, net->eval_batch), 1);
+    long batch = larger(larger(net->training.batch * net->train_steps, net->eval_batch), 1);
     long chunk = netc_round_up(net->prepare_batch, 16);
     return netc_round_up(netc_round_up(batch, net->prepare_batch), 16) + chunk;
 }

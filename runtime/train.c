@@ -2,7 +2,8 @@
  *
  * A training is its state block and its netc_position, nothing else: the order of samples and all
  * draws follow from the seed, the epoch and the step. So what is saved at any step goes on to the
- * same bits.
+ * same bits. A network may make several steps a call: calls begin at the same steps of an epoch
+ * whatever happened before, and what interrupts takes effect at a call's end.
  */
 #include "internal.h"
 #include <errno.h>
@@ -79,20 +80,30 @@ static netc_call step_call(const Training *t, long step) {
     return call;
 }
 
-static bool train_step(Training *t, netc_error *error) {
-    long first = (t->p.step - t->p.epoch * t->steps_per_epoch) * t->p.batch;
-    long left = t->p.samples - first, count = left < t->p.batch ? left : t->p.batch;
+static bool diverged(const Training *t, float loss, long from, netc_error *error) {
+    char steps[64];
+    snprintf(steps, sizeof steps, from < t->p.step ? "in steps %ld to %ld" : "at step %ld", from,
+             t->p.step);
+    return netc_fail(error, "training diverged: the loss is %s %s (epoch %ld)",
+                     loss != loss ? "not a number" : "infinite", steps, t->p.epoch + 1);
+}
+
+/* The steps of one call: up to the next multiple of train_steps. */
+static bool train_steps(Training *t, netc_error *error) {
+    long done = t->p.step - t->p.epoch * t->steps_per_epoch, first = done * t->p.batch;
+    long steps = t->net->train_steps - done % t->net->train_steps;
+    long left = t->p.samples - first;
+    long count = left < steps * t->p.batch ? left : steps * t->p.batch;
     netc_gather(&t->s, &t->d.train, t->order + first, 0, count);
     netc_prepare(&t->s, t->s.bytes, t->s.x, count);
     netc_call call = step_call(t, t->p.step + 1);
     call.count = (int32_t)count;
     t->net->train(&call);
     float loss = t->s.loss[0];
-    t->p.step++;
+    long from = t->p.step + 1;
+    t->p.step += (count + t->p.batch - 1) / t->p.batch;
     t->p.loss_sum += (double)loss * (double)count;
-    if (loss - loss == 0) return true;
-    return netc_fail(error, "training diverged: the loss is %s at step %ld (epoch %ld)",
-                     loss != loss ? "not a number" : "infinite", t->p.step, t->p.epoch + 1);
+    return loss - loss == 0 || diverged(t, loss, from, error);
 }
 
 static bool should_stop(const Training *t) {
@@ -109,7 +120,7 @@ static Outcome run_epoch(Training *t, netc_error *error) {
     t->progress.begun = begun;
     t->progress.first_step = first;
     while (t->p.step < end) {
-        if (!train_step(t, error)) return FAILED;
+        if (!train_steps(t, error)) return FAILED;
         netc_progress_step(&t->progress, &t->p);
         if (t->p.step < end && should_stop(t)) return save(t, error) ? PAUSED : FAILED;
     }

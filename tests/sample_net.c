@@ -145,7 +145,8 @@ static netc_net sample_net = {
              .shape = {1, 4, 4}, .n_classes = CLASSES, .classes = sample_classes, .use = 1},
     .training = {.batch = BATCH, .epochs = 4, .seed = 1},
     .x_rank = 1, .x_shape = {IN}, .output_rank = 1, .output_shape = {CLASSES},
-    .prepare_batch = PREPARE_BATCH, .eval_batch = EVAL_BATCH, .train_flops = 6.0 * IN * CLASSES,
+    .prepare_batch = PREPARE_BATCH, .eval_batch = EVAL_BATCH, .train_steps = 1,
+    .train_flops = 6.0 * IN * CLASSES,
     .predict_flops = 2.0 * IN * CLASSES, .init = sample_init, .prepare = sample_prepare,
     .train = sample_train, .eval = sample_eval, .predict = sample_predict, .rate = sample_rate};
 

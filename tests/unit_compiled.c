@@ -6,6 +6,7 @@
 #include "compile.h"
 #include "library_cases.h"
 #include "lowered.h"
+#include "steps_cases.h"
 
 /* --- recurrences that the library does not have --- */
 
@@ -198,6 +199,17 @@ START_TEST(test_names) {
 }
 END_TEST
 
+START_TEST(test_steps_of_one_sample) {
+    if (!is_tried(_i)) return;
+    for (int i = 0; i < COUNT_OF(steps_cases); i++) {
+        Program *p = small_net(steps_defs, STEPS_SHAPE, steps_cases[i]);
+        add_program(p, targets[_i].name, steps_cases[i]);
+        ck_assert_int_gt(p->train->batch, 1);
+    }
+    run_all(targets[_i].name);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("compiled");
     TCase *t = tcase_create("compiled");
@@ -207,6 +219,7 @@ int main(void) {
     tcase_add_loop_test(t, test_scans, 0, n_targets);
     tcase_add_loop_test(t, test_optimizers, 0, n_targets);
     tcase_add_loop_test(t, test_names, 0, n_targets);
+    tcase_add_loop_test(t, test_steps_of_one_sample, 0, n_targets);
     tcase_set_timeout(t, 600);
     suite_add_tcase(s, t);
     SRunner *run = srunner_create(s);

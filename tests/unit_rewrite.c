@@ -21,6 +21,7 @@ static const Rewrite rewrites[] = {
     {"algebra", rewrite_algebra, true, true},
     {"factors", rewrite_factors, true, true},
     {"common", rewrite_common, true, true},
+    {"folds", rewrite_folds, true, true},
 };
 
 /* Which rewrites run: one, or all. */
@@ -211,6 +212,50 @@ START_TEST(a_maximum_before_its_function) {
 }
 END_TEST
 
+START_TEST(equal_terms_are_one) {
+    Node *x = given("x", 3, 4), *y = samples("y", 3);
+    Expr *c = over(y, "c", 3), *i = over(y, "i", 4);
+    (void)c;
+    y->body = mul(at(x, var(y, 0), i), at(x, var(y, 0), i));
+    graph_output(G, "y", y);
+    rewrite_folds(G);
+    expect("y_once", "y_once[n in batch] = sum(i < 4) x[n, i] * x[n, i]");
+    expect("y", "y[n in batch] = 3.0 * y_once[n]");
+}
+END_TEST
+
+/* A factor that alone depends on c: only in a graph that trains, and only where it pays. */
+START_TEST(a_factor_is_folded) {
+    long times = _i == 1 ? 2 : 3;
+    Node *x = given("x", 3, 4), *W = param("W", 8, 4 * times), *y = samples("y", 3, 8);
+    Expr *c = over(y, "c", times), *j = over(y, "j", 4);
+    y->body = mul(at(W, var(y, 1), e_add(P, e_scale(P, c, 4), j)), at(x, var(y, 0), j));
+    graph_output(G, "y", y);
+    Node *next = graph_comp(G, "next", T_F32, 2, W->shape, false);
+    next->body = at(W, var(next, 0), var(next, 1));
+    if (_i != 2) graph_update(G, W->stored, next);
+    rewrite_folds(G);
+    if (_i) {
+        expect("W_folded", "none");
+    } else {
+        expect("W_folded", "W_folded[i < 4, j < 8] = sum(c < 3) W[j, i + 4*c]");
+        expect("y", "y[n in batch, i < 8] = sum(j < 4) W_folded[j, i] * x[n, j]");
+    }
+}
+END_TEST
+
+START_TEST(results_that_repeat_are_one) {
+    Node *x = given("x", 3, 4, 2), *y = samples("y", 3, 24);
+    Expr *n = over(y, "m", 5), *j = var(y, 1);
+    y->body = mul(at(x, var(y, 0), remainder_of(quotient(j, 2), 4), remainder_of(j, 2)),
+                  op1(OP_FLOAT, n));
+    graph_output(G, "y", y);
+    rewrite_folds(G);
+    expect("y_once", "y_once[n in batch, i < 8] = sum(m < 5) x[n, i / 2, i % 2] * float(m)");
+    expect("y", "y[n in batch, i < 24] = y_once[n, i % 8]");
+}
+END_TEST
+
 /* Where the function has another reader, or a window may be empty. */
 START_TEST(a_maximum_that_stays) {
     Window q = {2, 2, 2, 1}, w = {2, 2, 0, 1};
@@ -351,6 +396,9 @@ int main(void) {
     tcase_add_test(c, factors_come_out);
     tcase_add_loop_test(c, factors_under_a_guard, 0, 2);
     tcase_add_test(c, equal_tensors_are_one);
+    tcase_add_test(c, equal_terms_are_one);
+    tcase_add_loop_test(c, a_factor_is_folded, 0, 3);
+    tcase_add_test(c, results_that_repeat_are_one);
     tcase_add_loop_test(c, what_differs_stays, 0, 2);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

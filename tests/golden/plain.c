@@ -949,6 +949,7 @@ const netc_net plain = {
     .x_rank = 3, .x_shape = {1, 28, 28},
     .output_rank = 1, .output_shape = {10},
     .prepare_batch = 64, .eval_batch = 64,
+    .train_steps = 1,
     .train_flops = 63920, .predict_flops = 31760,
     .init = init,
     .prepare = prepare,
