@@ -21,6 +21,7 @@ static const Phase phases[] = {
     {"views-again", rewrite_views},
     {"guards-again", rewrite_guards},
     {"factors", rewrite_factors},
+    {"select", rewrite_select},
     {"algebra", rewrite_algebra},
     {"common", rewrite_common},
     {"materialise", materialise},
@@ -30,8 +31,8 @@ static const Phase phases[] = {
 
 const char *const dump_names[] = {
     "tree", "network", "graph", "views", "increasing", "guards", "values", "differentiate",
-    "solve", "views-again", "guards-again", "factors", "algebra", "common", "materialise", "expand",
-    "order",   "schedule", "loops"};
+    "solve", "views-again", "guards-again", "factors", "select", "algebra", "common",
+    "materialise", "expand", "order", "schedule", "loops"};
 const int n_dump_names = COUNT_OF(dump_names);
 
 static bool dumps(const CompileOptions *o, const char *stage) {

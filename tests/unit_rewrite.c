@@ -20,6 +20,7 @@ static const Rewrite rewrites[] = {
     {"values", rewrite_values, true, false},
     {"algebra", rewrite_algebra, true, true},
     {"factors", rewrite_factors, true, true},
+    {"select", rewrite_select_always, false, true},
     {"common", rewrite_common, true, true},
 };
 
