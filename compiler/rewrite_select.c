@@ -212,12 +212,13 @@ static Expr *winner_exists(Select *s, const Choice *c) {
     return exists;
 }
 
-/* Puts the digits of the winner for those of the window. */
+/* Puts the digits of the winner, which is none below 0, for those of the window. */
 static void choose_digits(Select *s, Term *t, const Choice *c) {
     Pool *p = s->pool;
     Map *map = map_new(s->arena);
+    Expr *winner = e_op(p, OP_MAX, c->winner, e_int(p, 0), NULL);
     for (int i = 0; i < c->n; i++) {
-        Expr *digit = e_op(p, OP_IDIV, c->winner, e_int(p, c->unit[i]), NULL);
+        Expr *digit = e_op(p, OP_IDIV, winner, e_int(p, c->unit[i]), NULL);
         digit = e_op(p, OP_IMOD, digit, e_int(p, c->digit[i]->hi + 1), NULL);
         map_set(map, c->digit[i], digit);
     }
