@@ -33,9 +33,9 @@ void choose_fuse(Choose *c);
 /* choose_blocks.c: small kernels in a row run by blocks of samples. */
 void choose_blocks(Schedule *s);
 
-/* choose_select.c: sums of elements that data choose. Their storage orders go into `layout` (Node ->
- * Layout *), with copies of what they read and for who reads them; what has its place from here is
- * in `placed`. */
+/* choose_select.c: sums of elements that data choose. Their storage orders go into `layout` (Node
+ * -> Layout *), with copies of what they read and for who reads them; what has its place from here
+ * is in `placed`. */
 void select_layouts(Graph *g, Map *layout, Map *placed);
 /* The loops of such a sum, and of the one that it is attached to, if ns is one. */
 void select_loops(Choose *c, NodeSchedule *ns);

@@ -1,10 +1,10 @@
 /* choose_select.c: schedules for sums of elements that data choose (rewrite_select.c makes them).
  *
  * Samples cannot be lanes there, for each has addresses of its own. Vectors lie along an index that
- * is plain in all that depends on it, in blocks of 16 innermost; what is read without it are scalars,
- * one sample after another. All copies into these storage orders, and of the results back out of
- * them, become nodes. The indices of the result in addresses that data choose are the register
- * tile: all its elements are found by constants beside one such address.
+ * is plain in all that depends on it, in blocks of 16 innermost; what is read without it are
+ * scalars, one sample after another. All copies into these storage orders, and of the results back
+ * out of them, become nodes. The indices of the result that are added to an address that data
+ * choose are the register tile: all its elements are found by constants beside one such address.
  */
 #include "choose_parts.h"
 #include "rewrite.h"
@@ -57,7 +57,7 @@ static void note_by_data(void *found, Expr *e) {
 
 static bool reads_by_data(const Node *n) {
     bool found = false;
-    if (n->kind == NODE_COMP && n->reduce == REDUCE_SUM) e_visit(n->body, note_by_data, &found);
+    if (n->kind == NODE_COMP && n->n_rvars) e_visit(n->body, note_by_data, &found);
     return found;
 }
 
@@ -127,7 +127,7 @@ typedef struct Selected {
     Graph *g;
     Pool *pool;
     Arena *arena;
-    Map *layout, *placed; /* Node -> Layout *, of choose.c; and the nodes that get none of its places */
+    Map *layout, *placed; /* as in choose_parts.h */
     Map *as_lanes, *as_scalars; /* Node -> its copy */
     Node *node; /* the sum in hand, */
     Var *lane;  /* its lanes, */
@@ -375,10 +375,10 @@ static void loops_of_sum(const Tile *t, NodeSchedule *ns, bool parallel) {
 static void loops_of_patches(const Tile *t, NodeSchedule *ns, NodeSchedule *host, bool parallel) {
     Node *n = ns->node, *reader = host->node;
     Var *lane = reader->var[result_axis(n, lane_axis(n), reader)];
-    long border = t->n ? 1 : 0, terms = n->n_rvars == 1 ? extent_of(n->rvar[0]) : 1;
-    double bytes = bytes_of_operand(t, t->n ? t->step[0] + border : 0);
-    long block = even_part(terms, (long)(NEAR / bytes));
-    bool blocks = n->n_rvars == 1 && block < terms, samples = n->batched && extent_of(n->var[0]) > 1;
+    bool samples = n->batched && extent_of(n->var[0]) > 1;
+    double bytes = bytes_of_operand(t, t->n ? t->step[0] + 1 : 0); /* 1: winners differ */
+    long terms = extent_of(n->rvar[0]), block = even_part(terms, (long)(NEAR / bytes));
+    bool blocks = n->n_rvars == 1 && block < terms;
     if (samples)
         add_loop(t, host, parallel ? LOOP_PARALLEL : LOOP_FOR, reader->var[0],
                  blocks ? SAMPLES_OF_PATCHES : 1);

@@ -7,28 +7,28 @@
 typedef struct Phase {
     const char *name;
     void (*run)(Graph *g);
+    bool rewrite; /* can be left out */
 } Phase;
 
 /* What happens to each graph, in this order; after the last it is frozen. */
 static const Phase phases[] = {
-    {"graph", NULL},
-    {"views", rewrite_views},
-    {"increasing", rewrite_increasing},
-    {"guards", rewrite_guards},
-    {"values", rewrite_values},
-    {"differentiate", differentiate},
-    {"solve", solve_guards},
-    {"views-again", rewrite_views},
-    {"guards-again", rewrite_guards},
-    {"factors", rewrite_factors},
-    {"select", rewrite_select},
-    {"algebra", rewrite_algebra},
-    {"common", rewrite_common},
-    {"materialise", materialise},
-    {"expand", expand},
-    {"order", order},
+    {"graph", NULL, false},
+    {"views", rewrite_views, true},
+    {"increasing", rewrite_increasing, true},
+    {"guards", rewrite_guards, true},
+    {"values", rewrite_values, true},
+    {"differentiate", differentiate, false},
+    {"solve", solve_guards, false},
+    {"views-again", rewrite_views, true},
+    {"guards-again", rewrite_guards, true},
+    {"factors", rewrite_factors, true},
+    {"select", rewrite_select, true},
+    {"algebra", rewrite_algebra, true},
+    {"common", rewrite_common, true},
+    {"materialise", materialise, false},
+    {"expand", expand, false},
+    {"order", order, false},
 };
-
 const char *const dump_names[] = {
     "tree", "network", "graph", "views", "increasing", "guards", "values", "differentiate",
     "solve", "views-again", "guards-again", "factors", "select", "algebra", "common",
@@ -39,9 +39,16 @@ static bool dumps(const CompileOptions *o, const char *stage) {
     return o->dump && !strcmp(o->dump, stage);
 }
 
+bool is_rewrite(const char *name) {
+    for (int i = 0; i < COUNT_OF(phases); i++)
+        if (phases[i].rewrite && !strcmp(phases[i].name, name)) return true;
+    return false;
+}
+
 static void run_phase(const Phase *phase, Graph **graph, const CompileOptions *o) {
+    bool left_out = o->without && !strcmp(o->without, phase->name);
     for (int i = 0; i < N_FUNCTIONS; i++) {
-        if (phase->run) phase->run(graph[i]);
+        if (phase->run && !left_out) phase->run(graph[i]);
         graph_verify(graph[i], phase->name);
         if (dumps(o, phase->name)) graph_print(o->dumped, graph[i]);
     }

@@ -547,7 +547,7 @@ static int find_spread(Select *s, const Factors *f) {
 
 static void finish(Select *s, const Term *t) {
     Node *n = t->node;
-    n->reduce = REDUCE_SUM;
+    n->reduce = t->rvar.n || n->init ? REDUCE_SUM : REDUCE_NONE;
     n->rvar = t->rvar.at;
     n->n_rvars = t->rvar.n;
     n->guard = is_true(t->guard) ? NULL : t->guard;

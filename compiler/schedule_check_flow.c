@@ -233,6 +233,7 @@ static void need_whole(void *context, Expr *e) {
 /* --- does an attached node's region stay inside its tensor? --- */
 
 typedef struct Bounds {
+    ScheduleCheck *c;
     const Node *of;
     const NodeSchedule *ns, *reader;
     bool any, inside;
@@ -241,7 +242,8 @@ typedef struct Bounds {
 /* Is all that a kernel reads along this axis needed at once? Then lower makes it end in time. */
 static bool is_clipped(const Bounds *b, Expr *index) {
     const NodeSchedule *host = b->ns->host;
-    if (b->reader != host || host->host) return false;
+    Expr *const *part = b->c->part[host->node->id].at;
+    if (b->reader != host || !schedule_skips_terms(host, part[0], part[1])) return false;
     for (int i = 0; i < b->ns->depth; i++)
         if (e_uses(index, host->loops.at[i].var)) return false;
     return true;
@@ -262,7 +264,7 @@ static bool stays_inside(ScheduleCheck *c, const NodeSchedule *ns) {
     if (!ns->host) return true;
     for (int i = 0; i < ns->depth; i++)
         if (ns->host->loops.at[i].skew) return false; /* a sum goes beyond its parts' ends */
-    Bounds b = {.of = ns->node, .ns = ns, .inside = true};
+    Bounds b = {.c = c, .of = ns->node, .ns = ns, .inside = true};
     for (int i = 0; i < c->g->nodes.n; i++) {
         const NodeSchedule *reader = c->s->of[i];
         if (c->where[i].root != c->where[ns->node->id].root) continue;
