@@ -29,6 +29,7 @@ static const Phase phases[] = {
     {"expand", expand, false},
     {"order", order, false},
 };
+
 const char *const dump_names[] = {
     "tree", "network", "graph", "views", "increasing", "guards", "values", "differentiate",
     "solve", "views-again", "guards-again", "factors", "select", "algebra", "common",
