@@ -638,7 +638,12 @@ static Item *add_kernel(Choose *c, NodeSchedule *ns) {
     Item *item = NEW(c->arena, Item);
     item->kind = ITEM_KERNEL;
     item->kernel = ns;
-    return item;
+    long samples = select_samples(c->g, ns->node);
+    if (!samples) return item;
+    Item *loop = NEW(c->arena, Item);
+    *loop = (Item){.kind = ITEM_LOOP, .step = samples};
+    PUSH(c->arena, loop->items, item);
+    return loop;
 }
 
 /* The steps of a recurrence run for some samples at a time, each thread its own. */
@@ -702,11 +707,14 @@ Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
     Choose c = {.g = g, .pool = g->program->pool, .arena = g->program->arena, .target = t,
                 .layouts = l, .layout = map_new(g->program->arena), .has_images = has_images(g)};
     order_updates(g);
+    Map *before = map_new(c.arena), *copies = map_new(c.arena), *placed = map_new(c.arena);
+    select_layouts(g, c.layout, placed);
     for (int i = 0; i < g->n_updates; i++)
         spread_layout(&c, g->update[i].next, layout_of(&c, g->update[i].next));
-    int originals = g->nodes.n;
-    Map *before = map_new(c.arena), *copies = map_new(c.arena);
-    for (int i = 0; i < originals; i++) map_set(before, g->nodes.at[i], g->nodes.at[i]);
+    for (int i = 0; i < g->nodes.n; i++) {
+        Node *n = g->nodes.at[i];
+        if (!map_get(placed, n)) map_set(before, n, n);
+    }
     copy_operands(&c);
     for (int i = 0; i < g->nodes.n; i++)
         if (!map_get(before, g->nodes.at[i])) map_set(copies, g->nodes.at[i], g->nodes.at[i]);
@@ -721,7 +729,8 @@ Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
     for (int i = 0; i < g->nodes.n; i++) {
         NodeSchedule *ns = schedule_of(c.s, g->nodes.at[i]);
         if (ns->node->kind != NODE_COMP || ns->place != PLACE_KERNEL) continue;
-        if (ns->node->reduce == REDUCE_SUM && !ns->attached.n) attach_windows(&c, ns);
+        if (map_get(placed, ns->node)) select_loops(&c, ns);
+        else if (ns->node->reduce == REDUCE_SUM && !ns->attached.n) attach_windows(&c, ns);
     }
     choose_fuse(&c);
     for (int i = 0; i < g->nodes.n; i++) {

@@ -33,6 +33,15 @@ void choose_fuse(Choose *c);
 /* choose_blocks.c: small kernels in a row run by blocks of samples. */
 void choose_blocks(Schedule *s);
 
+/* choose_select.c: sums of elements that data choose. Their storage orders go into `layout` (Node
+ * -> Layout *), with copies of what they read and for who reads them; what has its place from here
+ * is in `placed`. */
+void select_layouts(Graph *g, Map *layout, Map *placed);
+/* The loops of such a sum, and of the one that it is attached to, if ns is one. */
+void select_loops(Choose *c, NodeSchedule *ns);
+/* For how many samples at a time its kernel runs, or 0 for all. */
+long select_samples(const Graph *g, const Node *n);
+
 /* choose_tile.c: the loops of one kernel. */
 void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel);
 /* Those of a contraction; axes marked in `whole` lie in the register tile altogether. */

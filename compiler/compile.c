@@ -8,44 +8,53 @@ typedef struct Phase {
     const char *name;
     void (*run)(Graph *g);
     void (*run_program)(Program *p); /* what concerns several graphs */
+    bool rewrite; /* can be left out */
 } Phase;
 
 /* What happens to each graph, in this order; after the last it is frozen. */
 static const Phase phases[] = {
-    {"graph", NULL, NULL},
-    {"views", rewrite_views, NULL},
-    {"prepared", NULL, rewrite_prepared},
-    {"increasing", rewrite_increasing, NULL},
-    {"guards", rewrite_guards, NULL},
-    {"values", rewrite_values, NULL},
-    {"differentiate", differentiate, NULL},
-    {"solve", solve_guards, NULL},
-    {"views-again", rewrite_views, NULL},
-    {"guards-again", rewrite_guards, NULL},
-    {"factors", rewrite_factors, NULL},
-    {"algebra", rewrite_algebra, NULL},
-    {"common", rewrite_common, NULL},
-    {"steps", rewrite_steps, NULL},
-    {"folds", rewrite_folds, NULL},
-    {"materialise", materialise, NULL},
-    {"expand", expand, NULL},
-    {"order", order, NULL},
+    {"graph", NULL, NULL, false},
+    {"views", rewrite_views, NULL, true},
+    {"prepared", NULL, rewrite_prepared, true},
+    {"increasing", rewrite_increasing, NULL, true},
+    {"guards", rewrite_guards, NULL, true},
+    {"values", rewrite_values, NULL, true},
+    {"differentiate", differentiate, NULL, false},
+    {"solve", solve_guards, NULL, false},
+    {"views-again", rewrite_views, NULL, true},
+    {"guards-again", rewrite_guards, NULL, true},
+    {"factors", rewrite_factors, NULL, true},
+    {"select", rewrite_select, NULL, true},
+    {"algebra", rewrite_algebra, NULL, true},
+    {"common", rewrite_common, NULL, true},
+    {"steps", rewrite_steps, NULL, true},
+    {"folds", rewrite_folds, NULL, true},
+    {"materialise", materialise, NULL, false},
+    {"expand", expand, NULL, false},
+    {"order", order, NULL, false},
 };
 
 const char *const dump_names[] = {
     "tree", "network", "graph", "views", "prepared", "increasing", "guards", "values",
-    "differentiate", "solve", "views-again", "guards-again", "factors", "algebra", "common",
-    "steps", "folds", "materialise", "expand", "order", "schedule", "loops"};
+    "differentiate", "solve", "views-again", "guards-again", "factors", "select", "algebra",
+    "common", "steps", "folds", "materialise", "expand", "order", "schedule", "loops"};
 const int n_dump_names = COUNT_OF(dump_names);
 
 static bool dumps(const CompileOptions *o, const char *stage) {
     return o->dump && !strcmp(o->dump, stage);
 }
 
+bool is_rewrite(const char *name) {
+    for (int i = 0; i < COUNT_OF(phases); i++)
+        if (phases[i].rewrite && !strcmp(phases[i].name, name)) return true;
+    return false;
+}
+
 static void run_phase(const Phase *phase, Graph **graph, const CompileOptions *o) {
-    if (phase->run_program) phase->run_program(graph[0]->program);
+    bool left_out = o->without && !strcmp(o->without, phase->name);
+    if (phase->run_program && !left_out) phase->run_program(graph[0]->program);
     for (int i = 0; i < N_FUNCTIONS; i++) {
-        if (phase->run) phase->run(graph[i]);
+        if (phase->run && !left_out) phase->run(graph[i]);
         graph_verify(graph[i], phase->name);
         if (dumps(o, phase->name)) graph_print(o->dumped, graph[i]);
     }

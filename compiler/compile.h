@@ -10,6 +10,7 @@ typedef struct CompileOptions {
     const char *target;        /* a name of targets[] or "native"; must be known */
     const char *schedule_name; /* a file's name and text, or null: a schedule is chosen */
     const char *schedule_text;
+    const char *without;       /* a rewrite to leave out, or null */
     const char *dump;          /* the stage to print into `dumped`, or null */
     Text *dumped;
     bool profile;              /* the program measures its kernels */
@@ -18,6 +19,9 @@ typedef struct CompileOptions {
 /* Stages that can be dumped, for messages; "tree" is the driver's. */
 extern const char *const dump_names[];
 extern const int n_dump_names;
+
+/* Is it the name of a rewrite, which can be left out? */
+bool is_rewrite(const char *name);
 
 /* Null where the schedule's text is at fault, which is then in d. */
 Compiled *compile(Program *p, const CompileOptions *o, Diags *d);

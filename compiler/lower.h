@@ -81,8 +81,12 @@ Expr *lower_inside(Lower *L, const Frame *f);
 /* lower_reduce.c */
 void lower_reduction(Lower *L, Frame *f, int depth);
 void lower_lanes_of_sum(Lower *L, Frame *f, int depth);
+bool lower_tile(Lower *L, Frame *f, int depth);
 void lower_term(Lower *L, Frame *f);
 bool is_reduction_loop(const Frame *f, const LoopSpec *spec);
+
+/* lower_hoist.c */
+void lower_hoist(Lower *L, const Routine *r, Body *body);
 
 /* lower_kernel.c, for lower_reduce.c: the loops from `depth` on; only those over outputs and with
  * `at` at the innermost point where `at` is not null. */

@@ -128,7 +128,7 @@ typedef struct Need {
     NodeSchedule *reader;
     Expr **lo;
     long *extent;
-    bool any;
+    bool any, clip; /* clip: only by terms that are skipped where they would read beyond the ends */
 } Need;
 
 static void need_read(void *context, Expr *e) {
@@ -177,6 +177,8 @@ static void need_of_reader(Need *need, NodeSchedule *reader) {
         }
         if (reads) {
             need->reader = reader;
+            need->clip &= reader == need->r->host->ns;
+            need->clip &= schedule_skips_terms(reader, part[0], part[1]);
             need->env = env_of(need->r, reader);
             for (int i = 0; i < 3; i++)
                 if (part[i]) e_visit(part[i], need_read, need);
@@ -185,12 +187,28 @@ static void need_of_reader(Need *need, NodeSchedule *reader) {
     for (int i = 0; i < reader->attached.n; i++) need_of_reader(need, reader->attached.at[i]);
 }
 
+/* The region ends with the tensor along axes where it is known. */
+static void clip_region(Pool *p, const Node *n, Expr **lo, long *extent) {
+    for (int i = 0; i < n->rank; i++) {
+        if (!is_const(lo[i])) continue;
+        long from = (long)lo[i]->num, to = from + extent[i];
+        if (from < 0) from = 0;
+        if (to > n->shape[i] && !n->var[i]->batch) to = n->shape[i];
+        if (to <= from) continue;
+        lo[i] = e_int(p, from);
+        extent[i] = to - from;
+    }
+}
+
 /* Region of an attached node: what the kernel's other nodes read of it; without readers there, as
  * far as its host goes. */
 static void region_of(Regions *r, NodeSchedule *ns, Expr **lo, long *extent) {
-    Need need = {.r = r, .of = ns, .lo = lo, .extent = extent};
+    Need need = {.r = r, .of = ns, .lo = lo, .extent = extent, .clip = true};
     need_of_reader(&need, r->host->ns);
-    if (need.any) return;
+    if (need.any) {
+        if (need.clip) clip_region(r->L->pool, ns->node, lo, extent);
+        return;
+    }
     Expr **env = env_of(r, r->host->ns);
     if (ns->node->rank != r->host->ns->node->rank)
         die("%s is attached to %s, which neither reads it nor has its shape", ns->node->name,
@@ -881,7 +899,7 @@ static void at_depth(Lower *L, Frame *f, int depth, PointFn *at, void *context) 
                           (depth == ns->loops.n || is_reduction_loop(f, &ns->loops.at[depth]));
             if (begins) lower_reduction(L, f, depth);
             else if (f->acc && f->lanes_at == depth) lower_lanes_of_sum(L, f, depth);
-            else lower_loops(L, f, depth, NULL, NULL);
+            else if (!lower_tile(L, f, depth)) lower_loops(L, f, depth, NULL, NULL);
         }
     } else {
         lower_loops(L, f, depth, at, context);

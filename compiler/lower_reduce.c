@@ -253,6 +253,53 @@ void lower_lanes_of_sum(Lower *L, Frame *f, int depth) {
     f->inner = NULL;
 }
 
+/* --- tiles --- */
+
+static void fill_tile_point(Lower *L, Frame *f, void *context) {
+    const Ring *outer = context;
+    Expr *from = local_offset(L, outer->acc, f->value, outer->base, f->ns->node->rank);
+    emit_store(L, f->acc, acc_offset(L, f, f->acc), v_load(L->pool, outer->acc, from, NULL, 1));
+}
+
+static void empty_tile_point(Lower *L, Frame *f, void *context) {
+    const Ring *outer = context;
+    Expr *to = local_offset(L, outer->acc, f->value, outer->base, f->ns->node->rank);
+    emit_store(L, outer->acc, to, v_load(L->pool, f->acc, acc_offset(L, f, f->acc), NULL, 1));
+}
+
+/* Do the loops from depth on go over terms, those over results being unrolled within, and is that
+ * for some of the accumulators only? */
+static bool is_tile(const Lower *L, const Frame *f, int depth) {
+    const NodeSchedule *ns = f->ns;
+    if (!f->acc || is_arg(ns->node) || f->inner || f->lanes_at >= 0 || f->n_skews || L->lane)
+        return false;
+    if (depth == ns->loops.n || !is_reduction_loop(f, &ns->loops.at[depth])) return false;
+    for (int i = depth; i < ns->loops.n; i++) {
+        const LoopSpec *x = &ns->loops.at[i];
+        bool unrolled = x->kind == LOOP_UNROLL || x->kind == LOOP_LANE;
+        if (x->skew || (!unrolled && !is_reduction_loop(f, x))) return false;
+    }
+    bool part = false;
+    for (int i = 0; i < ns->node->rank; i++) part |= f->acc_base[i] != f->value[i];
+    return part;
+}
+
+/* Accumulators that lie in memory, because loops over results are inside those over terms, are
+ * taken to registers for the innermost terms. */
+bool lower_tile(Lower *L, Frame *f, int depth) {
+    if (!is_tile(L, f, depth)) return false;
+    const Node *n = f->ns->node;
+    Ring outer = {f->acc, f->acc_base};
+    f->acc = new_local(L, "tile", n->type, n->rank, f->span, lane_axis_of(f->ns, depth));
+    f->acc_base = values_now(L, f);
+    lower_loops(L, f, depth, fill_tile_point, &outer);
+    lower_loops(L, f, depth, NULL, NULL);
+    lower_loops(L, f, depth, empty_tile_point, &outer);
+    f->acc = outer.acc;
+    f->acc_base = outer.base;
+    return true;
+}
+
 /* After which loop the lanes begin: the last that steps over blocks of lanes, where the order has
  * them outside and no loop around the node has chosen the block already. */
 static int lanes_depth(const Frame *f, int depth) {

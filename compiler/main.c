@@ -21,14 +21,17 @@ static const char usage[] =
     "  --summary         print the layers, and what memory and work they take\n"
     "  --dump=STAGE      print a stage: tree, network (for graphviz), graph, views, prepared,\n"
     "                    increasing, guards, values, differentiate, solve, views-again,\n"
-    "                    guards-again, factors, algebra, common, steps, folds, materialise,\n"
-    "                    expand, order, schedule, loops\n"
+    "                    guards-again, factors, select, algebra, common, steps, folds,\n"
+    "                    materialise, expand, order, schedule, loops\n"
+    "  --without=STAGE   leave out a rewrite: views, prepared, increasing, guards, values,\n"
+    "                    views-again, guards-again, factors, select, algebra, common, steps,\n"
+    "                    folds\n"
     "  --schedule=FILE   take the schedule from a file instead of choosing one\n"
     "  --profile         write a program whose command bench can tell the time of each kernel\n"
     "  --help, --version\n";
 
 typedef struct Options {
-    const char *spec, *out, *target, *dump, *schedule;
+    const char *spec, *out, *target, *dump, *schedule, *without;
     bool check, summary, profile;
     const char **defines;
     int n_defines;
@@ -77,6 +80,9 @@ static void parse_option(Options *o, int argc, char **argv, int *i) {
         o->target = value_of("--target", argc, argv, i);
     } else if (is_option(arg, "--dump")) {
         o->dump = value_of("--dump", argc, argv, i);
+    } else if (is_option(arg, "--without")) {
+        o->without = value_of("--without", argc, argv, i);
+        if (!is_rewrite(o->without)) bad_usage("%s is no rewrite", o->without);
     } else if (is_option(arg, "--schedule")) {
         o->schedule = value_of("--schedule", argc, argv, i);
     } else {
@@ -171,6 +177,7 @@ static int finish(Arena *a, const Options *o, Diags *d, Program *p) {
                               .profile = o->profile};
     Text dumped = {.arena = a};
     options.dumped = &dumped;
+    options.without = o->without;
     size_t n;
     if (o->schedule) {
         options.schedule_text = read_file(NULL, a, o->schedule, &n);

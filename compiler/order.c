@@ -11,7 +11,7 @@
  * tensors: both lie along the sum, and neither along any result.
  */
 #include "passes.h"
-#include "graph.h"
+#include "rewrite.h"
 
 enum { LANES = 16, FEW_RESULTS = 8, LONG_ROW = 128 };
 
@@ -51,13 +51,25 @@ static Var *row_rvar(const Node *n) {
     return rows && !v->batch && v->hi + 1 >= LANES && terms >= LONG_ROW ? v : NULL;
 }
 
+static void note_by_data(void *found, Expr *e) {
+    for (int i = 0; i < e->n && e->op == OP_READ; i++)
+        *(bool *)found |= expr_is_data(e->arg[i]);
+}
+
+/* Does n read elements that data choose? They differ from sample to sample: no vectors of those. */
+static bool reads_by_data(const Node *n) {
+    bool found = false;
+    e_visit(n->body, note_by_data, &found);
+    return found;
+}
+
 static void order_node(Graph *g, Node *n) {
     Var *batch = batch_rvar(n), *split = NULL;
     long results = 1;
     for (int i = n->batched; i < n->rank; i++) results *= n->shape[i];
     bool has_others = n->n_rvars > 1, positions = n->n_rvars > 2;
     if (n->reduce == REDUCE_SUM && batch && batch->hi + 1 >= LANES) {
-        if (positions || results < FEW_RESULTS) split = batch;
+        if ((positions && !reads_by_data(n)) || results < FEW_RESULTS) split = batch;
     } else if (n->reduce == REDUCE_SUM && n->rank == 0 && n->n_rvars > 0 &&
                n->rvar[n->n_rvars - 1]->hi + 1 >= LANES) {
         split = n->rvar[n->n_rvars - 1];

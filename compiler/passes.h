@@ -15,6 +15,8 @@ void differentiate(Graph *g);      /* adjoints become comprehensions; stop(x) be
 void solve_guards(Graph *g);       /* equalities in guards become loops that are shorter */
 /* again: rewrite_views, rewrite_guards */
 void rewrite_factors(Graph *g);    /* factors come out of sums */
+void rewrite_select(Graph *g);     /* where one term of a window counts, that term alone */
+void rewrite_select_always(Graph *g); /* the same, though it may not pay; for tests */
 void rewrite_algebra(Graph *g);    /* identities of single expressions */
 void rewrite_common(Graph *g);     /* equal tensors are computed once */
 void rewrite_steps(Graph *g);      /* several steps of one sample each become one call */

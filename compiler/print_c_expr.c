@@ -175,7 +175,8 @@ static void host(Text *t, const Expr *e) {
 
 static void division(Printer *p, Text *t, const Expr *e) {
     long lo, hi;
-    bool plain = e->lanes == 1 && e_range(e->arg[0], &lo, &hi) && lo >= 0;
+    e_range(e->arg[0], &lo, &hi); /* the end that is known */
+    bool plain = e->lanes == 1 && lo >= 0;
     if (plain) infix(p, t, e->op == OP_IDIV ? "/" : "%", e);
     else call(p, t, arena_printf(p->arena, "%s_f%s", e->lanes > 1 ? "vi" : "netc",
                                  e->op == OP_IDIV ? "div" : "mod"), e);

@@ -113,3 +113,18 @@ Schedule *schedule_new(Graph *g, const Target *t) {
 NodeSchedule *schedule_of(const Schedule *s, const Node *n) {
     return s->of[n->id];
 }
+
+static void note_select(void *found, Expr *e) {
+    *(bool *)found |= e->op == OP_SELECT || e->op == OP_AND || e->op == OP_OR;
+}
+
+bool schedule_skips_terms(const NodeSchedule *kernel, Expr *body, Expr *guard) {
+    bool chosen = false;
+    e_visit(body, note_select, &chosen);
+    if (chosen || kernel->node->reduce == REDUCE_NONE || kernel->host) return false;
+    for (int i = 0; i < kernel->loops.n && guard; i++) {
+        const LoopSpec *x = &kernel->loops.at[i];
+        if (x->skew || (x->kind == LOOP_LANE && e_uses(guard, x->var))) return false;
+    }
+    return true;
+}

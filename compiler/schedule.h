@@ -143,6 +143,10 @@ Schedule *schedule_new(Graph *g, const Target *t);
 NodeSchedule *schedule_of(const Schedule *s, const Node *n);
 /* Kernels for computed nodes that have no place yet, and layouts for all. */
 void schedule_complete(Schedule *s, const Layouts *l);
+/* Do all reads of a kernel, of this body and guard, happen only where the guard holds? So for a
+ * reduction whose vectors have no lanes without a term. Then what it reads, where all of it is
+ * needed at once, may end with its tensor. */
+bool schedule_skips_terms(const NodeSchedule *kernel, Expr *body, Expr *guard);
 /* Tells every rule that s breaks, by node and loop (-1: the node as such; no node: the whole), in
  * words for whoever wrote it. True where there is none: lower can do it, and the results are the
  * graph's. */

@@ -233,9 +233,21 @@ static void need_whole(void *context, Expr *e) {
 /* --- does an attached node's region stay inside its tensor? --- */
 
 typedef struct Bounds {
+    ScheduleCheck *c;
     const Node *of;
+    const NodeSchedule *ns, *reader;
     bool any, inside;
 } Bounds;
+
+/* Is all that a kernel reads along this axis needed at once? Then lower makes it end in time. */
+static bool is_clipped(const Bounds *b, Expr *index) {
+    const NodeSchedule *host = b->ns->host;
+    Expr *const *part = b->c->part[host->node->id].at;
+    if (b->reader != host || !schedule_skips_terms(host, part[0], part[1])) return false;
+    for (int i = 0; i < b->ns->depth; i++)
+        if (e_uses(index, host->loops.at[i].var)) return false;
+    return true;
+}
 
 static void note_bounds(void *context, Expr *e) {
     Bounds *b = context;
@@ -243,7 +255,8 @@ static void note_bounds(void *context, Expr *e) {
     b->any = true;
     for (int i = 0; i < e->n; i++) {
         long lo, hi;
-        b->inside &= e_range(e->arg[i], &lo, &hi) && lo >= 0 && hi < e->node->shape[i];
+        bool within = e_range(e->arg[i], &lo, &hi) && lo >= 0 && hi < e->node->shape[i];
+        b->inside &= within || is_clipped(b, e->arg[i]);
     }
 }
 
@@ -251,13 +264,14 @@ static bool stays_inside(ScheduleCheck *c, const NodeSchedule *ns) {
     if (!ns->host) return true;
     for (int i = 0; i < ns->depth; i++)
         if (ns->host->loops.at[i].skew) return false; /* a sum goes beyond its parts' ends */
-    Bounds b = {ns->node, false, true};
+    Bounds b = {.c = c, .of = ns->node, .ns = ns, .inside = true};
     for (int i = 0; i < c->g->nodes.n; i++) {
         const NodeSchedule *reader = c->s->of[i];
         if (c->where[i].root != c->where[ns->node->id].root) continue;
         if (!is_visible(ns, reader, false)) continue;
         bool before = b.any;
         b.any = false;
+        b.reader = reader;
         visit_reads(c, reader, &b, note_bounds);
         if (b.any && !stays_inside(c, reader)) return false;
         b.any |= before;

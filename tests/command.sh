@@ -32,6 +32,7 @@ says 2 '^usage: netc'
 says 2 'unknown option --frobnicate' --frobnicate $spec
 says 2 'unknown target pdp11' --target pdp11 $spec
 says 2 'unknown stage soup' --dump=soup $spec
+says 2 'order is no rewrite' --without=order $spec
 says 2 'needs a value' $spec -o
 says 2 'one spec at a time' $spec $spec
 says 1 'cannot read .*/none.net: No such file' "$dir/none.net"
@@ -59,6 +60,12 @@ verdict "a full disk is no success" $?
 (ulimit -f 10 && "$netc" $spec -o "$dir/little" > "$dir/output" 2>&1)
 test $? -eq 1 && grep -q 'cannot write .*too large' "$dir/output"
 verdict "a file that may not grow is told" $?
+
+# Without a rewrite the graph is another.
+"$netc" --dump=order specs/cnn_tuned.net > "$dir/with" &&
+    "$netc" --dump=order --without=select specs/cnn_tuned.net > "$dir/without" &&
+    grep -q '^maxpool1_bordered' "$dir/with" && ! grep -q '^maxpool1_bordered' "$dir/without"
+verdict "a rewrite can be left out" $?
 
 # The same bytes again, from elsewhere.
 "$netc" $spec -o "$dir/one" && (cd specs && "$netc" mlp_baseline.net -o "$dir/two")

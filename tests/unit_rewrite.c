@@ -20,6 +20,7 @@ static const Rewrite rewrites[] = {
     {"values", rewrite_values, true, false},
     {"algebra", rewrite_algebra, true, true},
     {"factors", rewrite_factors, true, true},
+    {"select", rewrite_select_always, false, true},
     {"common", rewrite_common, true, true},
     {"folds", rewrite_folds, true, true},
 };
@@ -131,7 +132,16 @@ static void net_gated(void) {
     cross_entropy(dense(last(k), "Wo", "bo", 3));
 }
 
-static void (*const nets[])(void) = {net_small_images, net_overlap, net_rnn, net_lstm, net_gated};
+/* Windows behind windows: 3 x 3 of 7 x 8 elements, then 2 x 2; strides, dilation, a border. */
+static void net_windows(void) {
+    Window w = {3, 1, 1, 1}, q = {3, 3, 0, 1}, v = {2, 1, 1, 2}, u = {2, 2, 0, 1};
+    Node *c = conv(given("x", 3, 2, 14, 13), param("K", 3, 2, 3, 3), param("b", 3), w);
+    Node *d = conv(pool(relu(c), REDUCE_MAX, q), param("L", 4, 3, 2, 2), NULL, v);
+    cross_entropy(dense(flatten(pool(d, REDUCE_MIN, u)), "W", "bw", 3));
+}
+
+static void (*const nets[])(void) = {net_small_images, net_overlap, net_rnn,
+                                     net_lstm,         net_gated,   net_windows};
 
 START_TEST(networks) {
     int which = _i / 3 % (COUNT_OF(rewrites) + 1), when = _i % 3 + 1;
@@ -350,6 +360,59 @@ START_TEST(factors_under_a_guard) {
 }
 END_TEST
 
+/* y = sum of u[v] * f(v), u one element in three by an integer tensor */
+static Node *spread(Node *arg, Node *p, long extent) {
+    Node *u = samples("u", 3, extent);
+    Expr *n = var(u, 0), *v = var(u, 1), *q = quotient(v, 3);
+    u->guard = op2(OP_EQ, remainder_of(v, 3), at(arg, n, q));
+    u->body = at(p, n, q);
+    return u;
+}
+
+START_TEST(winners_are_read) {
+    Node *arg = graph_input(G, "arg", T_I32, 2, SHAPE(3, 4), true), *p = given("p", 3, 4);
+    Node *u = spread(arg, p, 12), *x = given("x", 3, 5, 14), *y = tensor("y", 5, 3);
+    Expr *n = over_batch(y), *v = over(y, "v", 12);
+    y->body = mul(at(u, n, v), at(x, n, var(y, 0), add(v, var(y, 1))));
+    graph_output(G, "y", y);
+    rewrite_select_always(G);
+    expect("u", "none");
+    expect("y", "y[i < 5, j < 3] = sum(m in batch, i2 < 4) [0 <= arg[m, i2] and arg[m, i2] < 3] "
+                "p[m, i2] * x[m, i, j + 3*i2 + max(0, arg[m, i2]) % 3]");
+}
+END_TEST
+
+START_TEST(patches_of_windows) {
+    Node *arg = graph_input(G, "arg", T_I32, 2, SHAPE(3, 4), true), *p = given("p", 3, 4);
+    Node *u = spread(arg, p, 12), *w = param("w", 5, 4), *y = samples("y", 3, 5, 12);
+    Expr *k = over(y, "k", 4), *v = sub(var(y, 2), k);
+    y->guard = op2(OP_LE, integer(0), v);
+    y->body = mul(at(u, var(y, 0), v), at(w, var(y, 1), k));
+    graph_output(G, "y", y);
+    rewrite_select_always(G);
+    expect("w_bordered", "w_bordered[i < 5, j < 8] = [2 <= j and j < 6] w[i, j - 2]");
+    expect("y_patch", "y_patch[n in batch, i < 5, i2 < 4, d < 6] = "
+                      "[0 <= arg[n, i2] and arg[n, i2] < 3] "
+                      "p[n, i2] * w_bordered[i, d + 2 - (max(0, arg[n, i2]) % 3)]");
+    expect("y", "y[n in batch, i < 5, j < 12] = sum(back < 2) [back <= j / 3] "
+                "y_patch[n, i, j / 3 - back, 3*back + j % 3]");
+}
+END_TEST
+
+/* Where it would not pay, where windows overlap, and where results have no lanes. */
+START_TEST(spread_tensors_that_stay) {
+    Node *arg = graph_input(G, "arg", T_I32, 2, SHAPE(3, 4), true), *p = given("p", 3, 4);
+    Node *u = spread(arg, p, 12), *x = given("x", 3, 12, 5), *y = tensor("y", 5);
+    Expr *n = over_batch(y), *v = over(y, "v", 12);
+    y->body = mul(at(u, n, v), at(x, n, v, var(y, 0)));
+    if (_i) u->guard = op2(OP_LE, remainder_of(var(u, 1), 3), at(arg, var(u, 0), integer(1)));
+    graph_output(G, "y", y);
+    if (_i) rewrite_select_always(G);
+    else rewrite_select(G);
+    expect("y", "y[i < 5] = sum(m in batch, v < 12) u[m, v] * x[m, v, i]");
+}
+END_TEST
+
 START_TEST(equal_tensors_are_one) {
     Node *x = given("x", 3, 4), *a = samples("a", 3), *b = samples("b", 3), *c = like("c", x);
     a->body = at(x, var(a, 0), over(a, "i", 4));
@@ -395,6 +458,9 @@ int main(void) {
     tcase_add_loop_test(c, algebra, 0, 13);
     tcase_add_test(c, factors_come_out);
     tcase_add_loop_test(c, factors_under_a_guard, 0, 2);
+    tcase_add_test(c, winners_are_read);
+    tcase_add_test(c, patches_of_windows);
+    tcase_add_loop_test(c, spread_tensors_that_stay, 0, 2);
     tcase_add_test(c, equal_tensors_are_one);
     tcase_add_test(c, equal_terms_are_one);
     tcase_add_loop_test(c, a_factor_is_folded, 0, 3);
