@@ -172,10 +172,12 @@ static bool is_digit(const Expr *e) {
     return e->op == OP_IDIV || e->op == OP_IMOD;
 }
 
-static bool reads_all(const Expr *read) {
+/* Does a read meet all elements, along all axes but one (-1: along all)? */
+static bool reads_all(const Expr *read, int but) {
     for (int i = 0; i < read->n; i++) {
         long lo, hi;
         Expr *e = read->arg[i];
+        if (i == but) continue;
         if (!e_range(e, &lo, &hi) || lo > 0 || hi < read->node->shape[i] - 1 || !is_dense(e))
             return false;
         for (int j = 0; j < i; j++)
@@ -188,23 +190,37 @@ static bool reads_all(const Expr *read) {
 typedef struct Coverage {
     ScheduleCheck *c;
     const Node *of;
-    bool any, all; /* reads, and one that covers */
+    bool any, all;           /* reads, and one that covers */
+    uint64_t part[MAX_RANK]; /* by axis: constants at which reads cover the rest */
 } Coverage;
 
 static void note_coverage(void *context, Expr *e) {
     Coverage *v = context;
     if (e->op != OP_READ || e->node != v->of) return;
     v->any = true;
-    v->all |= reads_all(e);
+    v->all |= reads_all(e, -1);
+    for (int i = 0; i < e->n; i++)
+        if (is_const(e->arg[i]) && e->arg[i]->num >= 0 && e->arg[i]->num < 64 && reads_all(e, i))
+            v->part[i] |= (uint64_t)1 << (int)e->arg[i]->num;
+}
+
+static bool covers_all(const Coverage *v) {
+    for (int i = 0; i < v->of->rank; i++) {
+        long n = v->of->shape[i];
+        if (n <= 64 && v->part[i] == UINT64_MAX >> (64 - n)) return true;
+    }
+    return v->all;
 }
 
 static bool is_whole(ScheduleCheck *c, const NodeSchedule *ns);
 
 static void cover(Coverage *v, const NodeSchedule *ns) {
-    Coverage own = {v->c, v->of, false, false};
+    Coverage own = {.c = v->c, .of = v->of};
     visit_reads(v->c, ns, &own, note_coverage);
     v->any |= own.any;
-    v->all |= own.all && is_whole(v->c, ns);
+    bool whole = own.any && is_whole(v->c, ns);
+    v->all |= own.all && whole;
+    for (int i = 0; i < v->of->rank && whole; i++) v->part[i] |= own.part[i];
     for (int i = 0; i < ns->attached.n; i++)
         if (ns->attached.at[i]->node != v->of) cover(v, ns->attached.at[i]);
 }
@@ -212,9 +228,9 @@ static void cover(Coverage *v, const NodeSchedule *ns) {
 /* Is every element computed? Of an attached node, what its readers in the kernel need. */
 static bool is_whole(ScheduleCheck *c, const NodeSchedule *ns) {
     if (!ns->host) return true;
-    Coverage v = {c, ns->node, false, false};
+    Coverage v = {.c = c, .of = ns->node};
     cover(&v, ns->host);
-    return v.any ? v.all : is_whole(c, ns->host);
+    return v.any ? covers_all(&v) : is_whole(c, ns->host);
 }
 
 static void need_whole(void *context, Expr *e) {
