@@ -290,7 +290,7 @@ static void order_updates(Graph *g) {
     bool *taken = NEW_ARRAY(a, bool, n + 1);
     Map *kept = map_new(a);
     struct Update *ordered = NEW_ARRAY(a, struct Update, n + 1);
-    memcpy(u, g->update, sizeof *u * (size_t)n);
+    if (n) memcpy(u, g->update, sizeof *u * (size_t)n);
     while (done < n) {
         int pick = -1, apart = -1;
         for (int i = 0; i < n && pick < 0; i++) {
@@ -309,7 +309,7 @@ static void order_updates(Graph *g) {
         taken[pick] = true;
         ordered[done++] = u[pick];
     }
-    memcpy(g->update, ordered, sizeof *ordered * (size_t)n);
+    if (n) memcpy(g->update, ordered, sizeof *ordered * (size_t)n);
     graph_sort(g);
 }
 
