@@ -92,6 +92,8 @@ static Layout samples_innermost(int rank, const long *shape) {
 static Layout layout_for(const Node *n, bool samples_innermost_pays) {
     bool image = n->batched && n->rank >= 4 && n->shape[0] >= PAD && n->scan < 0;
     if (image && samples_innermost_pays) return samples_innermost(n->rank, n->shape);
+    bool single = n->batched && n->rank >= 4 && n->shape[0] == 1 && n->scan < 0;
+    if (single && n->shape[1] >= WORTH_A_VECTOR) return with_innermost(n->rank, n->shape, 1);
     long shape[MAX_RANK];
     memcpy(shape, n->shape, sizeof shape);
     if (n->batched && shape[0] > 1) shape[0] = (shape[0] + PAD - 1) / PAD * PAD;

@@ -275,6 +275,24 @@ static double work_of(const Node *n) {
     return work;
 }
 
+static bool read_outside(const Fusion *f, const Node *n) {
+    Choose *c = f->c;
+    if (choose_is_fixed(c, n) || choose_is_carried(c, n)) return true;
+    for (int i = 0; i < c->n_readers[n->id]; i++) {
+        const Node *r = c->readers[n->id][i];
+        bool through = schedule_of(c->s, r)->place == PLACE_INLINE;
+        if (through ? read_outside(f, r) : !is_member(f, r)) return true;
+    }
+    return false;
+}
+
+/* Members that read n at some values of an axis alone have no use for the rest, which others may. */
+static bool is_in_part(const Fusion *f, const Node *n, const bool *own) {
+    bool any = false;
+    for (int i = 0; i < n->rank; i++) any |= own[i];
+    return any && read_outside(f, n);
+}
+
 static void add_contraction(Fusion *f, bool *own) {
     Choose *c = f->c;
     for (int i = 0; i < c->g->nodes.n; i++) {
@@ -282,7 +300,7 @@ static void add_contraction(Fusion *f, bool *own) {
         bool axes[MAX_RANK] = {false};
         if (ns->node->reduce == REDUCE_NONE) continue;
         Member *m = member_of(f, ns, axes);
-        if (!m || !goes_with(f, m, axes)) continue;
+        if (!m || !goes_with(f, m, axes) || is_in_part(f, ns->node, axes)) continue;
         if (f->contraction && work_of(f->contraction->ns->node) >= work_of(ns->node)) continue;
         f->contraction = m;
         memcpy(own, axes, sizeof axes);
@@ -300,17 +318,6 @@ static int axis_number(const Node *n, const Var *v) {
 static void add_loop(Fusion *f, NodeSchedule *ns, LoopKind kind, Var *v, long step, bool peel) {
     LoopSpec spec = {.kind = kind, .node = ns->node, .var = v, .step = step, .peel = peel};
     PUSH(f->c->arena, ns->loops, spec);
-}
-
-static bool read_outside(const Fusion *f, const Node *n) {
-    Choose *c = f->c;
-    if (choose_is_fixed(c, n) || choose_is_carried(c, n)) return true;
-    for (int i = 0; i < c->n_readers[n->id]; i++) {
-        const Node *r = c->readers[n->id][i];
-        bool through = schedule_of(c->s, r)->place == PLACE_INLINE;
-        if (through ? read_outside(f, r) : !is_member(f, r)) return true;
-    }
-    return false;
 }
 
 static void attach(Fusion *f, NodeSchedule *ns, int depth) {

@@ -109,16 +109,36 @@ static bool parallel_is_legal(const Var *v, long step) {
     return v->batch || (v->hi + 1) % step == 0;
 }
 
-static int parallel_var(const Tile *t) {
-    for (int i = 0; i < t->n_vars; i++)
-        if (!t->whole[i] && parallel_is_legal(t->var[i], t->best[i]) &&
-            t->var[i]->hi + 1 >= 2 * t->best[i])
-            return i;
-    return -1;
-}
-
 static bool tests_position(const Node *n, const Var *v) {
     return n->guard && e_uses(n->guard, v);
+}
+
+/* How well do so many tasks keep 2, 4 or 8 threads busy? */
+static double balance(long tasks) {
+    double sum = 0;
+    for (long threads = 2; threads <= 8; threads *= 2)
+        sum += (double)tasks / (double)((tasks + threads - 1) / threads * threads);
+    return sum / 3;
+}
+
+/* What threads share, if there is anything: that splits well, and has no tests at its edges, which
+ * only iterations that are known could decide. */
+static double worth_sharing(const Tile *t, const Var *v, long step) {
+    if (!parallel_is_legal(v, step) || v->hi + 1 < 2 * step) return 0;
+    return balance((v->hi + step) / step) * (tests_position(t->n, v) ? 0.75 : 1);
+}
+
+/* The number of the variable; n_vars for the lanes; -1: none. */
+static int parallel_var(const Tile *t) {
+    int best = -1;
+    double most = 0;
+    for (int i = 0; i < t->n_vars; i++) {
+        double worth = t->whole[i] ? 0 : worth_sharing(t, t->var[i], t->best[i]);
+        if (worth > most) best = i, most = worth;
+    }
+    bool lanes = t->lane && t->lane->batch && t->width > 1;
+    if (lanes && worth_sharing(t, t->lane, t->vectors * t->width) > most) best = t->n_vars;
+    return best;
 }
 
 void choose_contraction_loops(const Graph *g, const Target *target, NodeSchedule *ns,
@@ -139,8 +159,11 @@ void choose_contraction_loops(const Graph *g, const Target *target, NodeSchedule
     find_tile(&t, n, lanes, whole);
     long panel = t.vectors * width;
     int shared = parallel ? parallel_var(&t) : -1; /* outermost: each thread takes some of it */
-    if (shared >= 0) add_loop(g, ns, LOOP_PARALLEL, t.var[shared], t.best[shared], false);
-    if (lane_is_output) add_loop(g, ns, LOOP_FOR, lane, panel, false);
+    bool lanes_shared = shared == t.n_vars;
+    if (shared >= 0 && !lanes_shared)
+        add_loop(g, ns, LOOP_PARALLEL, t.var[shared], t.best[shared], false);
+    if (lane_is_output)
+        add_loop(g, ns, lanes_shared ? LOOP_PARALLEL : LOOP_FOR, lane, panel, false);
     for (int i = 0; i < t.n_vars; i++)
         if (i != shared && !t.whole[i])
             add_loop(g, ns, LOOP_FOR, t.var[i], t.best[i], tests_position(n, t.var[i]));

@@ -207,18 +207,24 @@ static void print_task(Printer *p, const Step *s) {
     print_steps(p, s->steps.at, s->steps.n);
 }
 
-/* Steps that run together: the tasks of each, one after the other. */
+/* Steps that run together: which of them a task is of, and its number there. */
 static void print_together(Printer *p, Step *s) {
+    Text tasks = {.arena = p->arena};
     for (int i = 0; i < s->steps.n; i++) {
-        Step *part = s->steps.at[i];
-        const char *tasks = part->kind == STEP_PARALLEL ? text_of(p, part->count) : "1";
-        c_line(p, "if (task >= 0 && task < %s) {", tasks);
-        p->indent++;
-        if (part->kind == STEP_PARALLEL) print_task(p, part);
-        else print_steps(p, &s->steps.at[i], 1);
-        end_block(p);
-        if (i + 1 < s->steps.n) c_line(p, "task -= (int)(%s);", tasks);
+        const Step *part = s->steps.at[i];
+        text_add(&tasks, "%s%s", i ? ", " : "",
+                 part->kind == STEP_PARALLEL ? text_of(p, part->count) : "1");
     }
+    c_line(p, "switch (netc_part((const int[]){%s}, %d, &task)) {", tasks.at, s->steps.n);
+    for (int i = 0; i < s->steps.n; i++) {
+        c_line(p, "case %d: {", i);
+        p->indent++;
+        if (s->steps.at[i]->kind == STEP_PARALLEL) print_task(p, s->steps.at[i]);
+        else print_steps(p, &s->steps.at[i], 1);
+        c_line(p, "break;");
+        end_block(p);
+    }
+    c_line(p, "}");
 }
 
 /* Tasks are numbered in the order of the text; inner ones come first. */

@@ -82,6 +82,28 @@ static int move_down(Arena *a, Step **step, int n) {
     return n;
 }
 
+/* --- the longest tasks first: what is left at the end should be short --- */
+
+static double work_of(const Step *s) {
+    double work = s->kind == STEP_CALL ? s->routine->flops : 0;
+    for (int i = 0; i < s->steps.n; i++) work += work_of(s->steps.at[i]);
+    return work;
+}
+
+static double work_of_task(const Step *s) {
+    return s->kind == STEP_PARALLEL ? work_of(s) / (double)(s->var->hi + 1) : work_of(s);
+}
+
+static void sort_by_task(Step *s) {
+    for (int i = 1; i < s->steps.n; i++) {
+        Step *moving = s->steps.at[i];
+        int j = i;
+        for (; j > 0 && work_of_task(s->steps.at[j - 1]) < work_of_task(moving); j--)
+            s->steps.at[j] = s->steps.at[j - 1];
+        s->steps.at[j] = moving;
+    }
+}
+
 void sections(LoopFunction *f) {
     Arena *a = f->graph->program->arena;
     int n = 0;
@@ -96,4 +118,6 @@ void sections(LoopFunction *f) {
         if (is_region(s)) n = move_down(a, f->steps.at, n);
     }
     f->steps.n = n;
+    for (int i = 0; i < n; i++)
+        if (f->steps.at[i]->kind == STEP_TOGETHER) sort_by_task(f->steps.at[i]);
 }

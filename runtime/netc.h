@@ -137,6 +137,23 @@ static inline void netc_parallel(netc_pool *pool, void (*f)(void *, int), void *
     }
 }
 
+/* Tasks of several kinds in one region, tasks[i] of kind i: first half of each kind, then the other
+ * half, so that each of two threads is given half of everything. Returns the kind of a task, and
+ * makes its number the one among its kind; -1: there are no more. */
+static inline int netc_part(const int *tasks, int kinds, int *task) {
+    for (int half = 0; half < 2; half++) {
+        for (int i = 0; i < kinds; i++) {
+            int n = half ? tasks[i] - tasks[i] / 2 : tasks[i] / 2;
+            if (*task < n) {
+                *task += half ? tasks[i] / 2 : 0;
+                return i;
+            }
+            *task -= n;
+        }
+    }
+    return -1;
+}
+
 /* Around a call of a kernel, where kernels are measured. */
 uint64_t netc_kernel_begin(void);
 void netc_kernel_end(netc_kernel *kernel, uint64_t begun);

@@ -60,21 +60,24 @@ static void init_task0(void *context, int task) {
     char *state = call->state, *arena = call->arena;
     long count = call->count;
     (void)state, (void)arena, (void)count;
-    if (task >= 0 && task < 784) {
+    switch (netc_part((const int[]){784, 1, 1, 1}, 4, &task)) {
+    case 0: {
         long f = task;
         init_linear1_W((float *)(state + 0), f);
+        break;
     }
-    task -= (int)(784);
-    if (task >= 0 && task < 1) {
+    case 1: {
         init_linear1_b((float *)(state + 100416));
+        break;
     }
-    task -= (int)(1);
-    if (task >= 0 && task < 1) {
+    case 2: {
         init_linear2_W((float *)(state + 100608));
+        break;
     }
-    task -= (int)(1);
-    if (task >= 0 && task < 1) {
+    case 3: {
         init_linear2_b((float *)(state + 101952));
+        break;
+    }
     }
 }
 
@@ -524,18 +527,21 @@ static void train_task0(void *context, int task) {
     char *state = call->state, *arena = call->arena;
     long count = call->count;
     (void)state, (void)arena, (void)count;
-    if (task >= 0 && task < ((count + 3) / 4)) {
+    switch (netc_part((const int[]){((count + 3) / 4), 1, 1}, 3, &task)) {
+    case 0: {
         long n = task;
         train_relu1((float *)(state + 100416), (float *)(state + 0), call->x, (float *)(arena +
                 128), (float *)(arena + 4288), n);
+        break;
     }
-    task -= (int)(((count + 3) / 4));
-    if (task >= 0 && task < 1) {
+    case 1: {
         train_d_loss_sum((float *)arena, (float *)(arena + 12288));
+        break;
     }
-    task -= (int)(1);
-    if (task >= 0 && task < 1) {
+    case 2: {
         train_linear2_W_by_column((float *)(state + 100608), (float *)(arena + 14720));
+        break;
+    }
     }
 }
 
@@ -545,29 +551,32 @@ static void train_task1(void *context, int task) {
     char *state = call->state, *arena = call->arena;
     long count = call->count;
     (void)state, (void)arena, (void)count;
-    if (task >= 0 && task < 196) {
+    switch (netc_part((const int[]){1, 196, 1, 1, 1}, 5, &task)) {
+    case 0: {
+        train_next_linear2_W((float *)(arena + 12608), (float *)(arena + 4288), (float *)(state +
+                100608), (float *)arena, count);
+        break;
+    }
+    case 1: {
         long j = task;
         train_next_linear1_W((float *)(arena + 8448), call->x, (float *)(state + 0), (float *)arena,
                 j, count);
+        break;
     }
-    task -= (int)(196);
-    if (task >= 0 && task < 1) {
+    case 2: {
         train_loss((float *)(arena + 16064), (float *)arena, call->loss, count);
+        break;
     }
-    task -= (int)(1);
-    if (task >= 0 && task < 1) {
+    case 3: {
         train_next_linear1_b((float *)(arena + 8448), (float *)(state + 100416), (float *)arena,
                 count);
+        break;
     }
-    task -= (int)(1);
-    if (task >= 0 && task < 1) {
-        train_next_linear2_W((float *)(arena + 12608), (float *)(arena + 4288), (float *)(state +
-                100608), (float *)arena, count);
-    }
-    task -= (int)(1);
-    if (task >= 0 && task < 1) {
+    case 4: {
         train_next_linear2_b((float *)(arena + 12608), (float *)(state + 101952), (float *)arena,
                 count);
+        break;
+    }
     }
 }
 
