@@ -206,6 +206,7 @@ void build_models(Study *s) {
     pid_t *builder = NEW_ARRAY(s->arena, pid_t, s->models.n);
     char **stamp = NEW_ARRAY(s->arena, char *, s->models.n);
     int running = 0;
+    printf("compiling %d network%s\n", s->models.n, s->models.n == 1 ? "" : "s");
     for (int i = 0; i < s->models.n; i++) {
         Model *m = s->models.at[i];
         Command c = {0};

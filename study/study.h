@@ -24,6 +24,7 @@ extern const char *const score_names[N_SCORES]; /* accuracy, precision, recall, 
  * f1, one or several rows a model. */
 typedef struct Reference {
     const char *name, *path;
+    bool of_runs; /* its file has a column `seed`: figures are of runs, with chance in them */
 } Reference;
 
 typedef struct Options {
@@ -60,8 +61,8 @@ typedef struct Run {
     RunState state;
     pid_t process;
     int threads;
-    double began;
-    long epochs, epochs_done;
+    double began, last_epoch; /* seconds of the clock */
+    long epochs, epochs_before, epochs_done; /* before: done when it began */
     const char *message;
 } Run;
 
