@@ -290,8 +290,8 @@ static void refer(json_t *model, const Reference *r, const json_t *scores) {
         for (int k = 0; k < n; k++) x[k] = json_number_value(json_array_get(list, (size_t)k));
         if (!n) continue;
         json_t *one = json_pack("{sf si}", "mean", mean_of(x, n), "runs", n);
-        if (json_is_object(ours)) json_object_set_new(one, "reached",
-                                                      json_boolean(reached(ours, x, n, r->of_runs)));
+        if (json_is_object(ours))
+            json_object_set_new(one, "reached", json_boolean(reached(ours, x, n, r->of_runs)));
         json_object_set_new(to, score_names[i], one);
     }
     json_object_set_new(json_object_get(model, "references"), r->name, to);
