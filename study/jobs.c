@@ -204,7 +204,7 @@ static void child_ended(Study *s, Display *d, pid_t child, int status) {
         Run *r = s->runs.at[i];
         if (r->process != child) continue;
         r->process = 0;
-        if (stop_signal && r->state == TRAINING) r->state = WAITING;
+        if (stop_signal && (r->state == TRAINING || status)) r->state = WAITING;
         else if (status) end_badly(s, r, r->state == TRAINING ? "output.txt" : "eval.txt");
         else if (r->state == TRAINING) start_testing(s, r);
         else end_testing(s, r);

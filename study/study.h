@@ -41,6 +41,7 @@ typedef struct Options {
 typedef struct Model {
     const char *key;    /* also its folder's name: "mlp-width=64" */
     const char *spec, *text;
+    json_t *imports;          /* the files that the spec imports: path -> text */
     VEC(const char *) values; /* "name=value" */
     const char *folder; /* DIR/build/KEY */
     const char *program, *source;

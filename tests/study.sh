@@ -180,6 +180,11 @@ says 1 'accuracy 0.* does not reach other' --compare other="$dir/unreached.csv" 
     --limit 200 --epochs 1 --seeds 1 -o "$dir/none"
 says 0 'report.html' --compare other="$dir/reached.csv" "$dir/filters.net" --limit 200 --epochs 1 \
     --seeds 1 -o "$dir/none"
+says 1 'wrong cannot be trained' "$dir/wrong.net" "$dir/filters.net" --limit 200 --epochs 1 \
+    --seeds 1 -o "$dir/none"
+grep -q 'wrong could not be compiled' "$dir/none/report.html" &&
+    grep -q '^filters,1,done,' "$dir/none/results.csv"
+verdict "a spec with mistakes is reported, and the rest goes on" $?
 mkdir "$dir/bin"
 PATH=$dir/bin "$netc" study "$dir/filters.net" -o "$dir/none" > "$dir/output" 2>&1
 test $? -eq 1 && grep -q 'make deps STUDY=1' "$dir/output"
