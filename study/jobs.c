@@ -88,6 +88,8 @@ static void catch_signals(void) {
 
 void measure_speed(Study *s) {
     catch_signals();
+    printf("measuring their speed\n");
+    fflush(stdout);
     for (int i = 0; i < s->models.n && !stop_signal; i++)
         if (!s->models.at[i]->fault) measure_model(s, s->models.at[i]);
 }
@@ -110,6 +112,14 @@ static void tidy(Study *s, const Run *r) {
     if (text && truncate(log, end ? end + 1 - text : 0)) fail("cannot write %s", log);
 }
 
+static long lines_in(const char *path) {
+    FILE *f = fopen(path, "r");
+    long lines = 0;
+    for (int c; f && (c = getc(f)) != EOF;) lines += c == '\n';
+    if (f) fclose(f);
+    return lines;
+}
+
 static void start_training(Study *s, Run *r) {
     Arena *a = s->arena;
     Command c = {0};
@@ -127,7 +137,8 @@ static void start_training(Study *s, Run *r) {
     remove(in_run(s, r, "output.txt"));
     r->process = start(a, &c, in_run(s, r, "output.txt"));
     r->state = TRAINING;
-    r->began = now();
+    r->began = r->last_epoch = now();
+    r->epochs_before = r->epochs_done = lines_in(log);
 }
 
 static void start_testing(Study *s, Run *r) {
@@ -193,7 +204,7 @@ static void child_ended(Study *s, Display *d, pid_t child, int status) {
         Run *r = s->runs.at[i];
         if (r->process != child) continue;
         r->process = 0;
-        if (stop_signal && r->state == TRAINING) r->state = WAITING;
+        if (stop_signal && (r->state == TRAINING || status)) r->state = WAITING;
         else if (status) end_badly(s, r, r->state == TRAINING ? "output.txt" : "eval.txt");
         else if (r->state == TRAINING) start_testing(s, r);
         else end_testing(s, r);
@@ -205,12 +216,17 @@ static void child_ended(Study *s, Display *d, pid_t child, int status) {
 
 /* ---- which run is next ---- */
 
-static double seconds_of(const Study *s, const Run *r) {
+/* By what was measured before. */
+static double seconds_for(const Study *s, const Run *r, long epochs) {
     double rate = r->model->wide ? r->model->alone : r->model->side_by_side / s->processors;
     double use = real(r->model->summary, "data.use") *
                  (1 - real(r->model->summary, "data.validation"));
-    double samples = (double)(r->epochs - r->epochs_done) * use * (double)s->train_count;
+    double samples = (double)epochs * use * (double)s->train_count;
     return rate > 0 ? samples / rate : 0;
+}
+
+static double seconds_of(const Study *s, const Run *r) {
+    return seconds_for(s, r, r->epochs - r->epochs_done);
 }
 
 /* Side by side before wide, long before short. */
@@ -242,32 +258,29 @@ static void start_runs(Study *s) {
 
 /* ---- the loop ---- */
 
-static long lines_in(const char *path) {
-    FILE *f = fopen(path, "r");
-    long lines = 0;
-    for (int c; f && (c = getc(f)) != EOF;) lines += c == '\n';
-    if (f) fclose(f);
-    return lines;
-}
-
 static void count_epochs(Study *s, bool all) {
     for (int i = 0; i < s->runs.n; i++) {
         Run *r = s->runs.at[i];
         if (r->state != TRAINING && !(all && r->state == WAITING)) continue;
-        long lines = lines_in(in_run(s, r, "log.jsonl"));
+        long lines = lines_in(in_run(s, r, "log.jsonl")), before = r->epochs_done;
         r->epochs_done = lines < r->epochs ? lines : r->epochs;
+        if (r->epochs_done != before) r->last_epoch = now();
     }
 }
 
+/* What was measured before, corrected by how long the epochs under way have taken. */
 static double seconds_left(const Study *s) {
-    double narrow = 0, wide = 0;
+    double narrow = 0, wide = 0, foreseen = 0, taken = 0;
     for (int i = 0; i < s->runs.n; i++) {
         const Run *r = s->runs.at[i];
         if (r->state > TRAINING) continue;
         if (r->model->wide) wide += seconds_of(s, r);
         else narrow += seconds_of(s, r);
+        if (r->state != TRAINING || r->epochs_done <= r->epochs_before) continue;
+        foreseen += seconds_for(s, r, r->epochs_done - r->epochs_before);
+        taken += r->last_epoch - r->began;
     }
-    return narrow / s->processors + wide;
+    return (narrow / s->processors + wide) * (foreseen > 0 ? taken / foreseen : 1);
 }
 
 /* In the manifest: how long we have been at work. */

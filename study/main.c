@@ -63,7 +63,7 @@ static void add_reference(Options *o, Arena *a, const char *value) {
     if (!equals || equals == value || !equals[1]) bad_usage("%s: expected NAME=CSV", value);
     if (o->n_references == MAX_REFERENCES) bad_usage("%s is one too many to compare with", value);
     o->reference[o->n_references++] =
-        (Reference){arena_strndup(a, value, (size_t)(equals - value)), equals + 1};
+        (Reference){.name = arena_strndup(a, value, (size_t)(equals - value)), .path = equals + 1};
 }
 
 static void add_values(Options *o, Arena *a, const char *value) {

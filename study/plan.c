@@ -33,6 +33,23 @@ static const char *folder_name(Arena *a, const char *key) {
     return name;
 }
 
+/* The texts of imported files too, for whoever reads how a network was made. */
+static void add_imports(Study *s, Model *m, const char *path, const char *text) {
+    const char *slash = strrchr(path, '/'), *line = text;
+    for (; line; line = strchr(line, '\n')) {
+        char name[256];
+        line += *line == '\n';
+        if (sscanf(line, " import \"%255[^\"\n]\"", name) != 1) continue;
+        const char *file = slash && *name != '/'
+                               ? arena_printf(s->arena, "%.*s/%s", (int)(slash - path), path, name)
+                               : arena_strdup(s->arena, name);
+        const char *imported = read_text(s->arena, file);
+        if (!imported || json_object_get(m->imports, file)) continue;
+        json_object_set_new(m->imports, file, json_string(imported));
+        add_imports(s, m, file, imported);
+    }
+}
+
 static void add_model(Study *s, const char *spec, const char **value, int n) {
     Arena *a = s->arena;
     Model *m = NEW(a, Model);
@@ -45,6 +62,8 @@ static void add_model(Study *s, const char *spec, const char **value, int n) {
     m->spec = spec;
     m->text = read_text(a, spec);
     if (!m->text) fail("cannot read %s: %s", spec, strerror(errno));
+    m->imports = json_object();
+    add_imports(s, m, spec, m->text);
     m->folder = arena_printf(a, "%s/build/%s", s->options.folder, m->key);
     for (int i = 0; i < s->models.n; i++)
         if (!strcmp(s->models.at[i]->key, m->key)) fail("two networks are called %s", m->key);
@@ -206,6 +225,7 @@ void build_models(Study *s) {
     pid_t *builder = NEW_ARRAY(s->arena, pid_t, s->models.n);
     char **stamp = NEW_ARRAY(s->arena, char *, s->models.n);
     int running = 0;
+    printf("compiling %d network%s\n", s->models.n, s->models.n == 1 ? "" : "s");
     for (int i = 0; i < s->models.n; i++) {
         Model *m = s->models.at[i];
         Command c = {0};
@@ -253,12 +273,13 @@ static json_t *run_manifest(Study *s, const Run *r) {
     for (int i = 0; i < m->values.n; i++)
         json_array_append_new(values, json_string(m->values.at[i]));
     sha256_text(hash, m->text, strlen(m->text));
-    return json_pack("{ss ss ss sO ss ss so sI sI sI ss ss ss ss}", "key", r->key, "spec", m->spec,
-                     "graph", string(m->summary, "hash"), "training", at(m->summary, "training"),
-                     "spec_text", m->text, "spec_sha256", hash, "values", values, "seed",
-                     (json_int_t)r->seed, "epochs", (json_int_t)r->epochs, "limit",
-                     (json_int_t)s->options.limit, "data", s->data_name, "data_sha256",
-                     s->data_hash, "netc", NETC_VERSION, "compiled_with", s->cc);
+    return json_pack(
+        "{ss ss ss sO ss ss sO so sI sI sI ss ss ss ss}", "key", r->key, "spec", m->spec, "graph",
+        string(m->summary, "hash"), "training", at(m->summary, "training"), "spec_text", m->text,
+        "spec_sha256", hash, "imports", m->imports, "values", values, "seed",
+        (json_int_t)r->seed, "epochs", (json_int_t)r->epochs, "limit",
+        (json_int_t)s->options.limit, "data", s->data_name, "data_sha256", s->data_hash, "netc",
+        NETC_VERSION, "compiled_with", s->cc);
 }
 
 /* Over already, begun, or new? */

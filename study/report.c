@@ -278,8 +278,8 @@ static void references(Text *t, json_t *results) {
         text_add(t, "\n");
     }
     text_add(t, "</table></div>\n<p class=note>✓: the mean here is at least as good, ✗: it is "
-                "not. Where the other figure is a mean of several runs itself, two standard errors "
-                "of the difference are allowed, or half a point.</p>\n</section>\n");
+                "not. Where the other figure is a mean of runs itself, two standard errors of "
+                "the difference are allowed, or 0.7 points.</p>\n</section>\n");
 }
 
 /* ---- learning curves ---- */

@@ -43,7 +43,17 @@ static void text_of(Text *t, const json_t *m) {
     }
     text_add(t, "</summary>\n<pre>");
     html(t, string(m, "text"));
-    text_add(t, "</pre></details>\n");
+    text_add(t, "</pre>\n");
+    const char *path;
+    json_t *text;
+    json_object_foreach(at(m, "imports"), path, text) {
+        text_add(t, "<p class=note>It imports <code>");
+        html(t, path);
+        text_add(t, "</code>:</p>\n<pre>");
+        html(t, json_string_value(text));
+        text_add(t, "</pre>\n");
+    }
+    text_add(t, "</details>\n");
 }
 
 /* ---- its runs ---- */

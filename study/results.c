@@ -202,6 +202,7 @@ static void summarize(json_t *model, const char *path, const char *name) {
  * means. */
 static void add_classes(json_t *model, int classes) {
     const json_t *runs = at(model, "runs");
+    if (!classes) return;
     long counts[classes * (classes + 1)];
     double score[3][classes];
     int n = 0;
@@ -247,6 +248,7 @@ static json_t *about_model(const Model *m) {
                                        "train_flops", "predict_flops"};
     for (int i = 0; i < COUNT_OF(kept); i++)
         json_object_set(model, kept[i], json_object_get(m->summary, kept[i]));
+    if (m->imports) json_object_set(model, "imports", m->imports);
     json_object_set_new(model, "network", json_string(m->network ? m->network : ""));
     if (m->alone > 0)
         json_object_set_new(model, "speed", json_pack("{sf sf sb}", "alone", m->alone,

@@ -24,6 +24,7 @@ extern const char *const score_names[N_SCORES]; /* accuracy, precision, recall, 
  * f1, one or several rows a model. */
 typedef struct Reference {
     const char *name, *path;
+    bool of_runs; /* its file has a column `seed`: figures are of runs, with chance in them */
 } Reference;
 
 typedef struct Options {
@@ -40,6 +41,7 @@ typedef struct Options {
 typedef struct Model {
     const char *key;    /* also its folder's name: "mlp-width=64" */
     const char *spec, *text;
+    json_t *imports;          /* the files that the spec imports: path -> text */
     VEC(const char *) values; /* "name=value" */
     const char *folder; /* DIR/build/KEY */
     const char *program, *source;
@@ -60,8 +62,8 @@ typedef struct Run {
     RunState state;
     pid_t process;
     int threads;
-    double began;
-    long epochs, epochs_done;
+    double began, last_epoch; /* seconds of the clock */
+    long epochs, epochs_before, epochs_done; /* before: done when it began */
     const char *message;
 } Run;
 

@@ -40,7 +40,7 @@ net astray {
 }
 END
 printf '%s\n' spec,accuracy,f1 filters-units=16,.1,.1 > "$dir/figures.csv"
-printf '%s\n' spec,accuracy filters,.1 filters,.1 filters,.999 > "$dir/reached.csv"
+printf '%s\n' seed,spec,accuracy 1,filters,.1 2,filters,.1 3,filters,.999 > "$dir/reached.csv"
 printf '%s\n' spec,accuracy filters,.99 > "$dir/unreached.csv"
 options="$dir/filters.net $dir/astray.net --seeds 2 --limit 1500 -D units=4,16"
 study() { # FOLDER OPTION...
@@ -108,6 +108,12 @@ cp "$dir/whole/report.html" "$dir/before.html"
     cmp "$dir/whole/report.html" "$dir/before.html"
 verdict "--report makes the same page of results.json" $?
 
+printf '# Ours\n\n**Bold** and 5 < 6.\n' > "$dir/ours.md"
+"$netc" study --report -o "$dir/whole" --conclusions "$dir/ours.md" > "$dir/output" 2>&1 &&
+    grep -q '<strong>Bold</strong> and 5 &lt; 6' "$dir/whole/report.html"
+verdict "conclusions by hand" $?
+
+# Less in the same folder.
 "$netc" study "$dir/filters.net" --seeds 1 --limit 1500 --epochs 2 -D units=4 -o "$dir/whole" \
     > "$dir/output" 2>&1
 test "$(wc -l < "$dir/whole/runs/filters-units=4/seed-1/log.jsonl")" -eq 2
@@ -174,6 +180,11 @@ says 1 'accuracy 0.* does not reach other' --compare other="$dir/unreached.csv" 
     --limit 200 --epochs 1 --seeds 1 -o "$dir/none"
 says 0 'report.html' --compare other="$dir/reached.csv" "$dir/filters.net" --limit 200 --epochs 1 \
     --seeds 1 -o "$dir/none"
+says 1 'wrong cannot be trained' "$dir/wrong.net" "$dir/filters.net" --limit 200 --epochs 1 \
+    --seeds 1 -o "$dir/none"
+grep -q 'wrong could not be compiled' "$dir/none/report.html" &&
+    grep -q '^filters,1,done,' "$dir/none/results.csv"
+verdict "a spec with mistakes is reported, and the rest goes on" $?
 mkdir "$dir/bin"
 PATH=$dir/bin "$netc" study "$dir/filters.net" -o "$dir/none" > "$dir/output" 2>&1
 test $? -eq 1 && grep -q 'make deps STUDY=1' "$dir/output"
