@@ -334,6 +334,7 @@ END_TEST
 
 static void interrupted(int signal, int status) {
     static uint8_t log[1 << 20];
+    unlink("a.jsonl");
     pid_t child = begin("train --epochs 1000000 --save a.safetensors --log a.jsonl");
     for (int i = 0; i < 1000; i++) {
         usleep(5000);
