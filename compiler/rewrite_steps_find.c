@@ -186,6 +186,12 @@ Expr *steps_put_index(Steps *w, const Change *c, Expr *e, Expr *const *index) {
     return e_subst(w->pool, e, map);
 }
 
+static double terms_of(const Node *n) {
+    double terms = 1;
+    for (int i = 0; i < n->n_rvars; i++) terms *= (double)(n->rvar[i]->hi + 1);
+    return terms;
+}
+
 /* Do the factors of a correction separate into those within the sum and those outside? */
 static bool separates(Steps *w, const Node *n, Expr *read, const Factors *others) {
     const Change *c = steps_change_of(w, read);
@@ -197,9 +203,7 @@ static bool separates(Steps *w, const Node *n, Expr *read, const Factors *others
     if (c->right.value) PUSH(w->arena, all.at, steps_put_index(w, c, c->right.value, read->arg));
     for (int i = 0; i < all.at.n; i++)
         if (steps_uses_rvar(n, all.at.at[i]) && uses_var(n, all.at.at[i])) return false;
-    double terms = 1;
-    for (int i = 0; i < n->n_rvars; i++) terms *= (double)(n->rvar[i]->hi + 1);
-    w->pairs += terms + extent_of(n, ~0u);
+    w->pairs += terms_of(n) + extent_of(n, ~0u);
     return true;
 }
 
@@ -218,6 +222,67 @@ static bool can_read(Steps *w, Node *n) {
     if (!read || !separates(w, n, read, &others)) return !f.product;
     map_set(w->sums, n, read);
     return !steps_find_in(w, n->init).product;
+}
+
+/* --- does it pay? --- */
+
+static void need(Steps *w, Map *needed, Expr *e);
+
+static void need_node(Steps *w, Map *needed, Node *n) {
+    if (map_get(needed, n)) return;
+    map_set(needed, n, n);
+    if (n->kind != NODE_COMP) return;
+    if (n->guard) need(w, needed, n->guard);
+    if (n->init) need(w, needed, n->init);
+    need(w, needed, n->body);
+}
+
+typedef struct Need {
+    Steps *w;
+    Map *needed;
+} Need;
+
+static void need_read(void *context, Expr *e) {
+    const Need *x = context;
+    if (e->op == OP_READ) need_node(x->w, x->needed, e->node);
+}
+
+static void need(Steps *w, Map *needed, Expr *e) {
+    Need x = {w, needed};
+    if (e) e_visit(e, need_read, &x);
+}
+
+/* Is all that n multiplies the tensor that changes by the same whatever that is? Then its sum is
+ * one product of matrices for all steps. */
+static bool is_hoisted(Steps *w, const Node *n) {
+    Factors others = {0};
+    if (!map_get(w->sums, n)) return false;
+    steps_changing_factor(w, n, &others);
+    for (int i = 0; i < others.at.n; i++)
+        if (steps_find_in(w, others.at.at[i]).follows) return false;
+    return true;
+}
+
+/* The operations of a step that are left to go through one step after the other. */
+static double recurrent_work(Steps *w) {
+    Map *needed = map_new(w->arena);
+    double work = 0;
+    for (int i = 0; i < w->changes.n; i++) {
+        need(w, needed, w->changes.at[i].left.value);
+        need(w, needed, w->changes.at[i].right.value);
+    }
+    for (int i = 0; i < w->g->nodes.n; i++) {
+        Node *n = w->g->nodes.at[i];
+        bool stays = map_get(needed, n) && map_get(w->follows, n) && !is_hoisted(w, n);
+        if (stays) work += extent_of(n, ~0u) * terms_of(n);
+    }
+    return work;
+}
+
+/* Counts tensors that change by no product, each made anew at each step. */
+static void count_tensors(Steps *w) {
+    for (int i = 0; i < w->changes.n; i++)
+        if (!w->changes.at[i].right.value) w->pairs += extent_of(w->changes.at[i].next, ~0u);
 }
 
 /* Of a step, where a call makes so many. */
@@ -243,6 +308,8 @@ bool steps_find(Steps *w) {
     if (!mark_nodes(w)) return false;
     for (int i = 0; i < g->nodes.n; i++)
         if (!can_read(w, g->nodes.at[i])) return false;
+    count_tensors(w);
+    if (recurrent_work(w) > w->updated) return false;
     w->many = FEWEST;
     while (w->many < MOST && cost(w, 2 * w->many) < cost(w, w->many)) w->many *= 2;
     return cost(w, 1) > WORTH * cost(w, w->many);

@@ -74,6 +74,8 @@ static void no_part_is_left(void) { ck_assert_int_ne(system("ls | grep -q part")
 static void setup(void) {
     sample_net.training = (netc_training){.batch = BATCH, .epochs = 4, .seed = 1};
     sample_net.data.validation = 0;
+    sample_net.train = sample_train;
+    sample_net.train_steps = 1;
     sample_full_rate = 0.02;
     file_limit = 0;
     setenv("NETC_DATA", sample_folder, 1);
@@ -161,6 +163,52 @@ START_TEST(going_on_gives_the_same_bits) {
         ck_assert_int_eq(run("train --resume part.safetensors --threads 2"), 0);
         ck_assert_same_file("whole.safetensors", "part.safetensors");
     }
+}
+END_TEST
+
+/* A network that makes several steps a call, by those of the sample. */
+static void train_many(const netc_call *call) {
+    long batch = sample_net.training.batch;
+    double loss = 0;
+    for (long first = 0; first < call->count; first += batch) {
+        netc_call one = *call;
+        long left = call->count - first;
+        one.count = (int32_t)(left < batch ? left : batch);
+        one.step += (double)(first / batch);
+        one.x += first * IN;
+        one.label += first;
+        sample_train(&one);
+        loss += (double)call->loss[0] * one.count;
+    }
+    call->loss[0] = (float)(loss / call->count);
+}
+
+/* The steps are the same, and are counted; what interrupts waits for the end of a call. */
+START_TEST(several_steps_a_call) {
+    sample_net.data.validation = 0.2;
+    ck_assert_int_eq(run("train --save one.safetensors"), 0);
+    sample_net.train = train_many;
+    sample_net.train_steps = 4;
+    ck_assert_int_eq(run("train --save many.safetensors"), 0);
+    ck_assert_same_file("one.safetensors", "many.safetensors");
+    ck_assert_int_eq(run("train --save part.safetensors --steps 6"), 0);
+    ck_assert_said("stopped after step 8 (epoch 1 of 4)");
+    ck_assert_int_eq(run("train --resume part.safetensors --steps 17"), 0);
+    ck_assert_said("stopped after step 17 (epoch 1 of 4)");
+    ck_assert_int_eq(run("train --resume part.safetensors"), 0);
+    ck_assert_same_file("one.safetensors", "part.safetensors");
+    /* Of another compilation, with fewer steps a call: to the next multiple at first. */
+    sample_net.train_steps = 1;
+    ck_assert_int_eq(run("train --save part.safetensors --steps 3"), 0);
+    sample_net.train_steps = 4;
+    ck_assert_int_eq(run("train --resume part.safetensors --steps 4"), 0);
+    ck_assert_said("stopped after step 4 (epoch 1 of 4)");
+    ck_assert_int_eq(run("train --resume part.safetensors"), 0);
+    ck_assert_same_file("one.safetensors", "part.safetensors");
+    sample_full_rate = 1e37;
+    ck_assert_int_eq(run("train --save bad.safetensors"), 1);
+    ck_assert_said("training diverged: ");
+    ck_assert_said("in steps 9 to 12 (epoch 1)");
 }
 END_TEST
 
@@ -287,6 +335,7 @@ END_TEST
 
 static void interrupted(int signal, int status) {
     static uint8_t log[1 << 20];
+    unlink("a.jsonl");
     pid_t child = begin("train --epochs 1000000 --save a.safetensors --log a.jsonl");
     for (int i = 0; i < 6000; i++) {
         usleep(5000);
@@ -608,6 +657,7 @@ int main(void) {
     tcase_add_test(t, it_learns_and_saves);
     tcase_add_test(t, each_epoch_takes_all_samples_in_its_order);
     tcase_add_loop_test(t, going_on_gives_the_same_bits, 0, sizeof stops / sizeof *stops);
+    tcase_add_test(t, several_steps_a_call);
     tcase_add_test(t, threads_do_not_matter);
     tcase_add_test(t, seeds_matter);
     tcase_add_test(t, more_epochs_can_follow);

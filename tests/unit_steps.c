@@ -99,6 +99,9 @@ static const char *const left[] = {
     "train { optimizer sgd(lr = 0.05)  batch 1 }",
     "model flatten -> dense(50) -> dropout(0.5) -> dense(3)  loss softmax_cross_entropy\n"
     "train { optimizer sgd(lr = 0.05)  batch 1 }",
+    /* too much left to the recurrence */
+    "model conv(8, 3) -> relu -> flatten -> dense(3)  loss softmax_cross_entropy\n"
+    "train { optimizer sgd(lr = 0.05)  batch 1 }",
     /* too little to save */
     "model flatten -> dense(4) -> relu -> dense(3)  loss softmax_cross_entropy\n"
     "train { optimizer sgd(lr = 0.05)  batch 1 }",
