@@ -13,7 +13,18 @@ DEPS     = -MMD -MP
 NETFLAGS = -std=gnu11 -O3 -ffp-contract=off -fno-math-errno -Wno-psabi
 LIBS     = -lpng -lz -lpthread
 
-COMPILER_C = $(filter-out compiler/main.c,$(wildcard compiler/*.c))
+# Where LLVM 19 is installed, there is netc-jit: netc with the compiler in memory and the runtime.
+LLVM      := $(firstword $(foreach c,llvm-config-19 llvm-config,\
+               $(if $(filter 19.%,$(shell $(c) --version 2> /dev/null)),$(c))))
+JIT_C      = $(wildcard compiler/jit*.c compiler/print_llvm*.c)
+ifneq ($(LLVM),)
+NETC_JIT   = $(B)/netc-jit
+JIT_O      = $(patsubst compiler/%.c,$(B)/compiler/%.o,$(filter-out %/jit_missing.c,$(JIT_C)))
+JIT_LIBS  := $(shell $(LLVM) --ldflags --libs)
+$(JIT_O): CPPFLAGS += $(patsubst -I%,-isystem %,$(shell $(LLVM) --cppflags))
+endif
+
+COMPILER_C = $(filter-out compiler/main.c $(JIT_C),$(wildcard compiler/*.c))
 COMPILER_O = $(COMPILER_C:compiler/%.c=$(B)/compiler/%.o) $(B)/gen/parser.o $(B)/gen/lexer.o \
              $(B)/gen/prelude.o
 STUDY_C    = $(filter-out study/main.c,$(wildcard study/*.c))
@@ -29,25 +40,29 @@ EXAMPLES   = $(sort $(basename $(notdir $(wildcard examples/*.net))))
 NETS       = $(SPECS) $(EXAMPLES)
 
 # Programs and scripts of tests/; those named all_* take long, and only check-all runs them.
-UNIT       = $(sort $(basename $(notdir $(wildcard tests/unit_*.c))))
+# Those of the compilation in memory are no part of the run where that is no part of netc.
+NO_JIT     = $(if $(NETC_JIT),,jit unit_jit)
+UNIT       = $(filter-out $(NO_JIT),$(sort $(basename $(notdir $(wildcard tests/unit_*.c)))))
 FUZZ       = $(sort $(basename $(notdir $(wildcard tests/fuzz_*.c))))
-SCRIPTS    = $(filter-out deps run,$(sort $(basename $(notdir $(wildcard tests/*.sh)))))
+SCRIPTS    = $(filter-out deps run $(NO_JIT),$(sort $(basename $(notdir $(wildcard tests/*.sh)))))
 SUITES     = $(filter-out all_%,$(SCRIPTS)) $(UNIT) $(patsubst %,sanitized_%,$(UNIT) $(FUZZ))
 SANITIZE   = B=$(B)/sanitized CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all'
 
-all: $(B)/netc $(B)/libnetc.a $(B)/netc-study  ## build netc and the runtime (the default)
+all: $(B)/netc $(NETC_JIT) $(B)/libnetc.a $(B)/netc-study  ## build netc and the runtime (the default)
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'Variables: SPEC=NAME ARGS="--epochs 1" TARGET=native CC=gcc PREFIX=/usr/local DESTDIR='
 
 deps:  ## install what is missing (on Debian; asks for no rights where all is there)
-	@CC="$(CC)" ALL="$(ALL)" STUDY="$(STUDY)" sh tests/deps.sh
+	@CC="$(CC)" ALL="$(ALL)" STUDY="$(STUDY)" JIT="$(JIT)" sh tests/deps.sh
 
 # --- the compiler and the runtime ---
 
-$(B)/netc: $(B)/compiler/main.o $(B)/compiler.a
+$(B)/netc: $(B)/compiler/main.o $(B)/compiler/jit_missing.o $(B)/compiler.a
 	$(CC) $(CFLAGS) $^ -o $@ -lm
+$(B)/netc-jit: $(B)/compiler/main.o $(JIT_O) $(B)/compiler.a $(B)/libnetc.a
+	$(CC) $(CFLAGS) $^ $(JIT_LIBS) $(LIBS) -lm -o $@
 $(B)/compiler.a: $(COMPILER_O)
 	@rm -f $@; ar rcs $@ $^
 $(B)/libnetc.a: $(RUNTIME_O)
@@ -133,6 +148,11 @@ study: all  ## train the twelve of specs/ with three seeds: build/study/report.h
 
 # --- tests ---
 
+$(B)/tests/unit_jit: CPPFLAGS += $(patsubst -I%,-isystem %,$(shell $(LLVM) --cppflags))
+$(B)/tests/unit_jit: tests/unit_jit.c $(JIT_O) $(B)/compiler.a $(B)/libnetc.a
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(CFLAGS) $(WARN) $(CPPFLAGS) $(DEPS) -Itests $< $(JIT_O) $(B)/compiler.a \
+	  $(B)/libnetc.a $(JIT_LIBS) $$(pkg-config --cflags --libs check) $(LIBS) -lm -o $@
 $(B)/tests/%: tests/%.c $(B)/compiler.a $(B)/libnetc.a $(B)/study.a
 	@mkdir -p $(@D)
 	$(CC) $(STD) $(CFLAGS) $(WARN) $(CPPFLAGS) $(DEPS) -Itests -Istudy $< $(B)/study.a \
@@ -156,7 +176,7 @@ accept: all  ## take what the compiler says now for what the tests expect; revie
 
 install: all  ## install netc, its runtime and netc.pc to DESTDIR/PREFIX
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include/netc share/netc)
-	install $(B)/netc $(B)/netc-study $(DESTDIR)$(PREFIX)/bin
+	install $(B)/netc $(NETC_JIT) $(B)/netc-study $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(B)/libnetc.a $(DESTDIR)$(PREFIX)/lib
 	install -m 644 $(HEADERS) $(DESTDIR)$(PREFIX)/include/netc
 	install -m 644 runtime/main.c $(DESTDIR)$(PREFIX)/share/netc

@@ -37,7 +37,8 @@ static const Phase phases[] = {
 const char *const dump_names[] = {
     "tree", "network", "graph", "views", "prepared", "increasing", "guards", "values",
     "differentiate", "solve", "views-again", "guards-again", "factors", "select", "algebra",
-    "common", "steps", "folds", "materialise", "expand", "order", "schedule", "loops"};
+    "common", "steps", "folds", "materialise", "expand", "order", "schedule", "loops", "llvm",
+    "asm"};
 const int n_dump_names = COUNT_OF(dump_names);
 
 static bool dumps(const CompileOptions *o, const char *stage) {

@@ -16,7 +16,7 @@ typedef struct CompileOptions {
     bool profile;              /* the program measures its kernels */
 } CompileOptions;
 
-/* Stages that can be dumped, for messages; "tree" is the driver's. */
+/* Stages that can be dumped, for messages; "tree", "llvm" and "asm" are the driver's. */
 extern const char *const dump_names[];
 extern const int n_dump_names;
 

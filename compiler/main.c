@@ -1,7 +1,9 @@
 /* main.c: the command `netc`. */
 #include "compile.h"
 #include "elaborate.h"
+#include "jit.h"
 #include "schedule.h"
+#include "watch.h"
 #include "tree.h"
 #include <errno.h>
 #include <signal.h>
@@ -12,17 +14,22 @@
 
 static const char usage[] =
     "usage: netc [options] SPEC.net\n"
+    "       netc --jit [options] SPEC.net [train|eval|predict|bench|summary] [its options]\n"
     "       netc study [options] SPEC.net...    train and compare (netc study --help)\n"
     "\n"
     "  -o DIR            write DIR/NET.c and DIR/NET.h (default: .)\n"
     "  -D NAME=VALUE     set a constant of the spec\n"
     "  --target NAME     native (default), x86-64-v3, x86-64-v4, generic\n"
+    "  --jit             run the network's program at once, without a C compiler; default: train\n"
+    "  --watch           with --jit: again from the start whenever the spec changes\n"
+    "  --keep            with --watch: from the weights before, where names and shapes fit\n"
+    "  --perf            with --jit: name the compiled functions for perf, in /tmp/perf-PID.map\n"
     "  --check           only say what is wrong with the spec\n"
     "  --summary         print the layers, and what memory and work they take\n"
     "  --dump=STAGE      print a stage: tree, network (for graphviz), graph, views, prepared,\n"
     "                    increasing, guards, values, differentiate, solve, views-again,\n"
     "                    guards-again, factors, select, algebra, common, steps, folds,\n"
-    "                    materialise, expand, order, schedule, loops\n"
+    "                    materialise, expand, order, schedule, loops, llvm, asm\n"
     "  --without=STAGE   leave out a rewrite: views, prepared, increasing, guards, values,\n"
     "                    views-again, guards-again, factors, select, algebra, common, steps,\n"
     "                    folds\n"
@@ -32,9 +39,12 @@ static const char usage[] =
 
 typedef struct Options {
     const char *spec, *out, *target, *dump, *schedule, *without;
-    bool check, summary, profile;
+    bool check, summary, profile, jit, watch, keep, perf;
     const char **defines;
     int n_defines;
+    char **rest; /* what is the network's program's, from its command on */
+    int n_rest;
+    int round; /* --watch: from 1 */
 } Options;
 
 static _Noreturn void bad_usage(const char *format, const char *what) {
@@ -68,6 +78,14 @@ static void parse_option(Options *o, int argc, char **argv, int *i) {
         exit(0);
     } else if (!strcmp(arg, "--check")) {
         o->check = true;
+    } else if (!strcmp(arg, "--jit")) {
+        o->jit = true;
+    } else if (!strcmp(arg, "--watch")) {
+        o->watch = true;
+    } else if (!strcmp(arg, "--keep")) {
+        o->keep = true;
+    } else if (!strcmp(arg, "--perf")) {
+        o->perf = true;
     } else if (!strcmp(arg, "--summary")) {
         o->summary = true;
     } else if (!strcmp(arg, "--profile")) {
@@ -90,16 +108,25 @@ static void parse_option(Options *o, int argc, char **argv, int *i) {
     }
 }
 
+static void take_rest(Options *o, int argc, char **argv, int *i) {
+    o->rest = argv + *i;
+    o->n_rest = argc - *i;
+    *i = argc;
+}
+
 static Options parse_options(int argc, char **argv) {
     Options o = {.out = ".", .target = "native"};
     o.defines = calloc((size_t)argc, sizeof *o.defines);
     if (!o.defines) bad_usage("%s", "out of memory");
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] == '-' && argv[i][1]) parse_option(&o, argc, argv, &i);
+        else if (o.spec && o.jit) take_rest(&o, argc, argv, &i);
         else if (o.spec) bad_usage("one spec at a time: what is %s?", argv[i]);
         else o.spec = argv[i];
     }
     if (!o.spec) bad_usage("%s", "which spec?");
+    if ((o.watch || o.perf) && !o.jit) bad_usage("%s is for --jit", o.watch ? "--watch" : "--perf");
+    if (o.keep && !o.watch) bad_usage("%s is for --watch", "--keep");
     if (!target_find(o.target)) bad_usage("unknown target %s", o.target);
     bool known = !o.dump;
     for (int i = 0; i < n_dump_names && !known; i++) known = !strcmp(o.dump, dump_names[i]);
@@ -107,8 +134,16 @@ static Options parse_options(int argc, char **argv) {
     return o;
 }
 
+typedef struct Reading {
+    Arena *arena;
+    VEC(const char *) path; /* that were to be read */
+} Reading;
+
+/* The context is a Reading, or null. */
 static const char *read_file(void *context, Arena *a, const char *path, size_t *n) {
     enum { LARGEST = 16 << 20 };
+    Reading *r = context;
+    if (r) PUSH(r->arena, r->path, arena_strdup(r->arena, path));
     FILE *f = fopen(path, "rb");
     if (!f) return NULL;
     struct stat st;
@@ -172,6 +207,40 @@ static void print_summary(const Program *p, const Compiled *x) {
            costs.train_flops * 1e-6, costs.predict_flops * 1e-6);
 }
 
+/* --- the program in memory --- */
+
+/* Where the program saves: what --save says, or the default. */
+static const char *saved_to(Arena *a, const Options *o, const Program *p) {
+    for (int i = 0; i < o->n_rest; i++) {
+        if (!strncmp(o->rest[i], "--save=", 7)) return o->rest[i] + 7;
+        if (!strcmp(o->rest[i], "--save") && i + 1 < o->n_rest) return o->rest[i + 1];
+    }
+    return arena_printf(a, "%s.safetensors", p->name);
+}
+
+/* Runs the program as if it had been compiled to a file; its name is how to call it again. */
+static int run_program(Arena *a, const Options *o, const Program *p, const Compiled *x) {
+    Text name = {.arena = a};
+    text_add(&name, "netc --jit");
+    for (int i = 0; i < o->n_defines; i++) text_add(&name, " -D %s", o->defines[i]);
+    text_add(&name, " %s", o->spec);
+    char **argv = NEW_ARRAY(a, char *, o->n_rest + 5);
+    int argc = 0;
+    argv[argc++] = name.at;
+    if (!o->n_rest) argv[argc++] = arena_strdup(a, "train");
+    for (int i = 0; i < o->n_rest; i++) argv[argc++] = o->rest[i];
+    const char *saved = saved_to(a, o, p);
+    if (o->keep && o->round > 1 && !access(saved, R_OK)) {
+        argv[argc++] = arena_strdup(a, "--start");
+        argv[argc++] = arena_strdup(a, saved);
+    }
+    return jit_main(x, o->perf, argc, argv);
+}
+
+static bool is_code(const char *stage) {
+    return stage && (!strcmp(stage, "llvm") || !strcmp(stage, "asm"));
+}
+
 static int finish(Arena *a, const Options *o, Diags *d, Program *p) {
     CompileOptions options = {.target = o->target, .dump = o->dump, .schedule_name = o->schedule,
                               .profile = o->profile};
@@ -190,10 +259,12 @@ static int finish(Arena *a, const Options *o, Diags *d, Program *p) {
     }
     if (o->check) return 0;
     Compiled *x = compile(p, &options, d);
+    if (x && is_code(o->dump)) jit_dump(&dumped, x, o->dump);
     if (o->summary && x) print_summary(p, x);
     if (o->dump && dumped.at) fputs(dumped.at, stdout);
     if (!x) return 1;
-    return o->dump || o->summary ? 0 : write_program(a, o, p, x);
+    if (o->dump || o->summary) return 0;
+    return o->jit ? run_program(a, o, p, x) : write_program(a, o, p, x);
 }
 
 static int run(Arena *a, const Options *o) {
@@ -217,24 +288,54 @@ static int run(Arena *a, const Options *o) {
     return status;
 }
 
-/* `netc study` is a program of its own beside this one, as it needs more than a compiler does. */
-static int run_study(char **argv) {
+static int run_once(const Options *o) {
+    Arena *a = arena_new();
+    int status = run(a, o);
+    arena_free(a);
+    return status;
+}
+
+static int run_round(void *context, int round) {
+    Options o = *(const Options *)context;
+    o.round = round;
+    return run_once(&o);
+}
+
+/* The spec and what it imports, as far as it can be understood. */
+static int files_of(void *context, Arena *a, const char *const **path) {
+    const Options *o = context;
+    Reading r = {.arena = a};
+    size_t n;
+    const char *text = read_file(&r, a, o->spec, &n);
+    Diags *d = diags_new(a);
+    File *file = text ? parse_bytes(a, d, o->spec, text, n) : NULL;
+    ElabOptions options = {o->defines, o->n_defines, read_file, &r};
+    if (file) elaborate(a, d, file, &options);
+    *path = r.path.at;
+    return r.path.n;
+}
+
+/* What needs more than a compiler does is a program of its own beside this one, its
+ * name this one's and a suffix. Returns only where that cannot be run. */
+static int run_beside(const char *suffix, char **argv) {
     char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - sizeof "-study");
-    if (n > 0) {
-        strcpy(path + n, "-study");
-        execv(path, argv);
-    }
-    return stop("run", n > 0 ? path : "netc-study");
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 16);
+    if (n < 0) return stop("read", "/proc/self/exe");
+    strcpy(path + n, suffix);
+    execv(path, argv);
+    int status = stop("run", path);
+    if (!strcmp(suffix, "-jit"))
+        fputs("--jit, and --dump=llvm and asm, need LLVM 19 when netc is built: install it\n"
+              "(`make deps JIT=1`, or the package llvm-19-dev) and `make` again.\n", stderr);
+    return status;
 }
 
 int main(int argc, char **argv) {
-    if (argc > 1 && !strcmp(argv[1], "study")) return run_study(argv + 1);
+    if (argc > 1 && !strcmp(argv[1], "study")) return run_beside("-study", argv + 1);
     signal(SIGXFSZ, SIG_IGN); /* writing then fails, and that is told */
     Options o = parse_options(argc, argv);
-    Arena *a = arena_new();
-    int status = run(a, &o);
-    arena_free(a);
+    if ((o.jit || is_code(o.dump)) && !jit_here) return run_beside("-jit", argv);
+    int status = o.watch ? watch(&(Watched){run_round, files_of, &o}) : run_once(&o);
     free(o.defines);
     if (fflush(stdout) || ferror(stdout)) status = stop("write", "standard output");
     return status;

@@ -1,8 +1,9 @@
-/* print.h: the back end that prints C11. */
+/* print.h: compiled programs, and the back end that prints C11. */
 #ifndef NETC_PRINT_H
 #define NETC_PRINT_H
 #include "compile.h"
 #include "loop.h"
+#include "netc.h"
 
 /* A compiled program: its functions in the order of function_names, and where its state lies. */
 enum {
@@ -24,6 +25,9 @@ struct Compiled {
     bool profile;  /* every call of a kernel is measured */
     double train_flops; /* useful operations of a step */
 };
+
+/* The runtime's description of x, but for its functions; in the program's arena. */
+netc_net *describe(const Compiled *x);
 
 /* One function alone, for tests: what stands before it in a file is the caller's. */
 void print_c_function(Text *t, const LoopFunction *f);

@@ -19,6 +19,7 @@ typedef struct Bench {
     long samples, call;   /* of an epoch; calls done */
     long calls;           /* that were measured */
     double rate, percent, peak;
+    double startup; /* seconds until the first step was done */
 } Bench;
 
 static double samples_of(const Bench *b, long first) {
@@ -133,6 +134,8 @@ static void print_result(const Bench *b, const netc_options *o) {
     netc_json_number(stdout, b->peak > 0 ? b->peak : netc_nan());
     printf(", \"peak_percent\": ");
     netc_json_number(stdout, b->peak > 0 ? b->percent : netc_nan());
+    printf(", \"startup_seconds\": ");
+    netc_json_number(stdout, b->startup);
     printf("}\n");
 }
 
@@ -158,6 +161,8 @@ static bool start(Bench *b, const netc_net *net, const netc_options *o, netc_err
     call->steps_per_epoch = (double)((b->samples + batch - 1) / batch);
     call->steps = call->steps_per_epoch * call->epochs;
     net->init(call);
+    train(b, o->resident);
+    b->startup = netc_process_seconds();
     return true;
 }
 

@@ -318,6 +318,22 @@ bool netc_load_weights(const netc_net *net, void *state, const char *path, doubl
     return ok;
 }
 
+bool netc_checkpoint_begin(const char *path, const netc_net *net, void *state, int *n,
+                           netc_error *error) {
+    netc_safetensors s;
+    netc_error why;
+    *n = 0;
+    if (!netc_safetensors_read(&s, path, error)) return false;
+    for (int i = 0; i < net->n_tensors; i++) {
+        const netc_tensor *t = &net->tensor[i];
+        if (t->kind == NETC_OPTIMIZER || !check_tensor(&s, net, t, "", &why)) continue;
+        take(&s, t, "", state);
+        ++*n;
+    }
+    netc_safetensors_free(&s);
+    return true;
+}
+
 static bool is_finite(double x) { return x - x == 0; }
 
 /* Nothing in it may send the training where it could not have come from. */

@@ -42,6 +42,8 @@ static const struct option {
     {"--save", "FILE", "save here, not in NAME.safetensors", TEXT, AT(save), TRAIN, 0},
     {"--resume", "FILE", "go on from a saved training, to the same bits as if never stopped", TEXT,
      AT(resume), TRAIN, 0},
+    {"--start", "FILE", "begin with the weights in it whose names and shapes fit", TEXT, AT(start),
+     TRAIN, 0},
     {"--log", "FILE", "append a JSON object for each epoch", TEXT, AT(log), TRAIN, 0},
     {"--train-samples", "N", "after each epoch measure N of the training samples too", NUMBER,
      AT(train_samples), TRAIN, INT32_MAX},

@@ -12,6 +12,7 @@ enum { NETC_PATH = 4096 };
 bool netc_fail(netc_error *error, const char *format, ...) PRINTF_LIKE(2, 3); /* false */
 void netc_fail_more(netc_error *error, const char *format, ...) PRINTF_LIKE(2, 3); /* appends */
 double netc_now(void); /* seconds of a steady clock */
+double netc_process_seconds(void); /* since this process began; NaN where that is not known */
 long netc_round_up(long n, long to);
 void netc_shape_text(char *to, size_t size, int rank, const long *shape); /* "[1, 28, 28]" */
 void netc_json_string(FILE *f, const char *s);
@@ -151,6 +152,9 @@ typedef struct netc_checkpoint {
 /* Everything, to go on from; state and best are untouched on failure. */
 bool netc_checkpoint_read(netc_checkpoint *c, const char *path, const netc_net *net, void *state,
                           void *best, netc_error *error);
+/* Parameters and layers' state whose names and shapes fit, to begin with; how many to *n. */
+bool netc_checkpoint_begin(const char *path, const netc_net *net, void *state, int *n,
+                           netc_error *error);
 /* Could a file be written there? Found out before the work rather than after. */
 bool netc_checkpoint_probe(const char *path, netc_error *error);
 
@@ -179,7 +183,7 @@ void netc_metrics_text(FILE *f, const netc_metrics *m);
 /* ---- the commands: each returns the exit status ---- */
 typedef struct netc_options {
     const char *program, *command;
-    const char *data, *save, *resume, *log, *weights, *predictions;
+    const char *data, *save, *resume, *start, *log, *weights, *predictions;
     long epochs, limit, steps, threads, train_samples;
     uint64_t seed;
     bool has_seed, json, resident, profile, inference;

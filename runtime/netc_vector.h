@@ -26,8 +26,8 @@ NETC_INLINE long netc_fdiv(long a, long m) { return a / m - (a % m < 0); }
 NETC_INLINE long netc_fmod(long a, long m) { return a % m + (a % m < 0 ? m : 0); }
 NETC_INLINE float netc_absf(float x) { return __builtin_fabsf(x); }
 NETC_INLINE float netc_sqrtf(float x) { return __builtin_sqrtf(x); }
-NETC_INLINE float netc_floorf(float x) { /* exact: beyond 2^23 every float is whole */
-    if (!(x > -8388608.f && x < 8388608.f)) return x;
+NETC_INLINE float netc_floorf(float x) { /* exact: beyond 2^23 every float is whole; -0 is */
+    if (!(x > -8388608.f && x < 8388608.f) || x == 0) return x;
     float t = (float)(int32_t)x;
     return t > x ? t - 1 : t;
 }

@@ -283,6 +283,16 @@ static bool open_files(Training *t, netc_error *error) {
     return t->log || netc_fail(error, "%s: cannot be written: %s", t->o->log, strerror(errno));
 }
 
+/* Weights of another training, which may have been of another network. */
+static bool begin_with(Training *t, netc_error *error) {
+    int n, all = 0;
+    if (t->o->resume) return netc_fail(error, "--start and --resume exclude each other");
+    if (!netc_checkpoint_begin(t->o->start, t->net, t->s.call.state, &n, error)) return false;
+    for (int i = 0; i < t->net->n_tensors; i++) all += t->net->tensor[i].kind != NETC_OPTIMIZER;
+    if (!t->o->json) printf("beginning with %d of %d tensors from %s\n", n, all, t->o->start);
+    return true;
+}
+
 static bool start(Training *t, netc_error *error) {
     if (!netc_session_open(&t->s, t->net, t->o->threads, error)) return false;
     t->work = netc_alloc((size_t)netc_largest_tensor(t->net) * sizeof *t->work);
@@ -296,6 +306,7 @@ static bool start(Training *t, netc_error *error) {
     if (!open_data(t, error) || !open_files(t, error)) return false;
     set_call(t);
     if (!t->o->resume) t->net->init(&t->s.call);
+    if (t->o->start && !begin_with(t, error)) return false;
     t->last.position = &t->p;
     t->progress.terminal = !t->o->json && isatty(STDOUT_FILENO);
     return true;

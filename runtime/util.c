@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 void *netc_alloc(size_t bytes) {
     if (bytes > SIZE_MAX - 2 * NETC_ALIGN) return NULL;
@@ -41,6 +42,22 @@ double netc_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Field 22 of /proc/self/stat, counted from behind the program's name, which may hold anything. */
+double netc_process_seconds(void) {
+    char text[1024];
+    FILE *f = fopen("/proc/self/stat", "r");
+    if (!f) return netc_nan();
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = 0;
+    const char *at = strrchr(text, ')');
+    for (int field = 2; at && field < 22; field++) at = strchr(at + 1, ' ');
+    struct timespec t;
+    long ticks = sysconf(_SC_CLK_TCK);
+    if (!at || ticks <= 0 || clock_gettime(CLOCK_BOOTTIME, &t)) return netc_nan();
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec - strtod(at, NULL) / (double)ticks;
 }
 
 long netc_round_up(long n, long to) { return (n + to - 1) / to * to; }

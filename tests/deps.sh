@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install what building netc and training need, where something is missing; with STUDY set also what
-# studies and the tests need, with ALL all that check-all needs. Where all is there it does nothing.
+# studies and the tests need, with JIT what `netc --jit` needs, with ALL all that check-all needs.
+# Where all is there it does nothing.
 # Installing is left to apt-get, through sudo where this is not root; on a system without apt-get it
 # says what is needed.
 packages=
@@ -37,6 +38,10 @@ need dataset-fashion-mnist  data_set
 test -z "$STUDY$ALL" || need gnuplot-nox command -v gnuplot
 test -z "$STUDY$ALL" || need graphviz command -v dot
 test -z "$ALL" || need clang any_clang
+is_llvm_19() { # for netc --jit
+    case $(llvm-config-19 --version || llvm-config --version) in 19.*) ;; *) false ;; esac
+}
+test -z "$JIT" || need llvm-19-dev is_llvm_19
 test -z "$packages" && exit 0
 
 if ! command -v apt-get > /dev/null; then

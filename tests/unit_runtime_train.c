@@ -596,6 +596,7 @@ START_TEST(benchmarks) {
     ck_assert_int_eq(run("bench --seconds 0.05 --json --threads 2"), 0);
     ck_assert_said("{\"spec\": \"sample\", \"threads\": 2, \"samples_per_second\": ");
     ck_assert_said("\"resident\": false, \"peak_gflops\": ");
+    ck_assert_said(", \"startup_seconds\": ");
     ck_assert_int_eq(run("bench --seconds 0.05 --resident --threads 1"), 0);
     ck_assert_said("sample, resident images: 1 thread, ");
     ck_assert_int_eq(run("summary"), 0);
