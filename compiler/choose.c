@@ -519,11 +519,8 @@ int choose_update_number(const Graph *g, const Node *n) {
 
 /* A kernel's work has to outweigh waking the other threads. */
 bool choose_goes_parallel(Choose *c, const Node *n) {
-    enum { WORTH_THREADS = 200000, NO_PRODUCT = 16 };
-    double work = n->reduce == REDUCE_SUM ? 1 : NO_PRODUCT;
-    for (int i = 0; i < n->rank; i++) work *= (double)n->shape[i];
-    for (int i = 0; i < n->n_rvars; i++) work *= (double)(n->rvar[i]->hi + 1);
-    return work >= WORTH_THREADS && !node_component(c->g, n);
+    enum { WORTH_THREADS = 200000 };
+    return node_work(n) >= WORTH_THREADS && !node_component(c->g, n);
 }
 
 /* --- windows: a contraction whose results only windows of a maximum see --- */

@@ -247,12 +247,13 @@ void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parall
     int axes = axes_in_order(ns, axis);
     for (int i = 0; i < axes; i++) {
         long step = 1;
+        if (axis[i]->hi == 0) continue;
         if (axis[i] == lane) {
-            if (lane->hi + 1 <= 4 * PAD) continue;
+            bool blocks = lane->batch && parallel && ns->loops.n == 0;
+            if (lane->hi + 1 <= (blocks ? PAD : 4 * PAD)) continue;
             step = lane->batch ? PAD : 4 * PAD;
         }
-        bool p = parallel && ns->loops.n == 0 && axis[i]->hi > 0 &&
-                 parallel_is_legal(axis[i], step);
+        bool p = parallel && ns->loops.n == 0 && parallel_is_legal(axis[i], step);
         add_loop(g, ns, p ? LOOP_PARALLEL : LOOP_FOR, axis[i], step, false);
     }
     for (int i = 0; i < n->n_rvars; i++) add_loop(g, ns, LOOP_FOR, n->rvar[i], 1, false);

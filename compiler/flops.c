@@ -74,6 +74,14 @@ double useful_flops(Pool *p, const Node *n) {
     return n->guard ? flops * share_of_guard(p, n->guard) : flops;
 }
 
+double node_work(const Node *n) {
+    enum { SUM = 4, OTHER = 16 };
+    double work = n->reduce != REDUCE_SUM ? OTHER : n->body->op == OP_MUL ? 1 : SUM;
+    for (int i = 0; i < n->rank; i++) work *= (double)n->shape[i];
+    for (int i = 0; i < n->n_rvars; i++) work *= (double)(n->rvar[i]->hi + 1);
+    return work;
+}
+
 /* A product of tensors over different axes: a sum over the samples of a batch of one. */
 static bool is_outer_product(Arena *a, const Node *n) {
     Factors f = {0};

@@ -229,6 +229,9 @@ void network_print(Text *t, const Program *p);
 void graph_verify(const Graph *g, const char *pass);
 /* flops.c: the useful operations of a node, for its whole shape and the whole batch. */
 double useful_flops(Pool *p, const Node *n);
+/* A rough measure of the time that n takes, in products of a sum of products; other sums and other
+ * elements weigh more. */
+double node_work(const Node *n);
 /* Those of all nodes of a graph in which every operation still stands as the user's network needs
  * it; the products of a weight's gradient count where a batch of one leaves no sum. */
 double graph_flops(const Graph *g);

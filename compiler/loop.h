@@ -72,6 +72,7 @@ typedef struct Routine {
     Expr *parallel_count;  /* iterations of its own parallel loop, where they follow the count */
     bool uses_count;
     Body body;
+    double work;           /* a rough measure of time */
     double flops;          /* useful ones, whenever the function runs on a whole batch */
 } Routine;
 

@@ -154,6 +154,12 @@ static double kernel_flops(Lower *L, const NodeSchedule *ns) {
     return flops;
 }
 
+static double kernel_work(const NodeSchedule *ns) {
+    double work = node_work(ns->node);
+    for (int i = 0; i < ns->attached.n; i++) work += kernel_work(ns->attached.at[i]);
+    return work;
+}
+
 static Routine *lower_routine(Lower *L, NodeSchedule *ns) {
     Routine *r = L->routine = NEW(L->arena, Routine);
     r->name = ns->node->name;
@@ -161,6 +167,7 @@ static Routine *lower_routine(Lower *L, NodeSchedule *ns) {
     describe(L, &t, ns);
     r->comment = t.at;
     r->flops = kernel_flops(L, ns);
+    r->work = kernel_work(ns);
     for (int i = 0; i < L->shared.n; i++) PUSH(L->arena, r->vars, L->shared.at[i].var);
     L->out = &r->body;
     L->n_locals = 0;

@@ -85,7 +85,7 @@ static int move_down(Arena *a, Step **step, int n) {
 /* --- the longest tasks first: what is left at the end should be short --- */
 
 static double work_of(const Step *s) {
-    double work = s->kind == STEP_CALL ? s->routine->flops : 0;
+    double work = s->kind == STEP_CALL ? s->routine->work : 0;
     for (int i = 0; i < s->steps.n; i++) work += work_of(s->steps.at[i]);
     return work;
 }

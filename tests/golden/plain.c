@@ -60,18 +60,18 @@ static void init_task0(void *context, int task) {
     char *state = call->state, *arena = call->arena;
     long count = call->count;
     (void)state, (void)arena, (void)count;
-    switch (netc_part((const int[]){784, 1, 1, 1}, 4, &task)) {
+    switch (netc_part((const int[]){1, 784, 1, 1}, 4, &task)) {
     case 0: {
+        init_linear2_W((float *)(state + 100608));
+        break;
+    }
+    case 1: {
         long f = task;
         init_linear1_W((float *)(state + 0), f);
         break;
     }
-    case 1: {
-        init_linear1_b((float *)(state + 100416));
-        break;
-    }
     case 2: {
-        init_linear2_W((float *)(state + 100608));
+        init_linear1_b((float *)(state + 100416));
         break;
     }
     case 3: {
@@ -535,11 +535,11 @@ static void train_task0(void *context, int task) {
         break;
     }
     case 1: {
-        train_d_loss_sum((float *)arena, (float *)(arena + 12288));
+        train_linear2_W_by_column((float *)(state + 100608), (float *)(arena + 14720));
         break;
     }
     case 2: {
-        train_linear2_W_by_column((float *)(state + 100608), (float *)(arena + 14720));
+        train_d_loss_sum((float *)arena, (float *)(arena + 12288));
         break;
     }
     }
@@ -564,17 +564,17 @@ static void train_task1(void *context, int task) {
         break;
     }
     case 2: {
-        train_loss((float *)(arena + 16064), (float *)arena, call->loss, count);
-        break;
-    }
-    case 3: {
         train_next_linear1_b((float *)(arena + 8448), (float *)(state + 100416), (float *)arena,
                 count);
         break;
     }
-    case 4: {
+    case 3: {
         train_next_linear2_b((float *)(arena + 12608), (float *)(state + 101952), (float *)arena,
                 count);
+        break;
+    }
+    case 4: {
+        train_loss((float *)(arena + 16064), (float *)arena, call->loss, count);
         break;
     }
     }
