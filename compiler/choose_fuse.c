@@ -286,7 +286,7 @@ static bool read_outside(const Fusion *f, const Node *n) {
     return false;
 }
 
-/* Members that read n at some values of an axis alone have no use for the rest, which others may. */
+/* Members that read n at some values of an axis alone have no use for the rest; others may. */
 static bool is_in_part(const Fusion *f, const Node *n, const bool *own) {
     bool any = false;
     for (int i = 0; i < n->rank; i++) any |= own[i];
