@@ -15,8 +15,8 @@
  * not make (samples that do not exist) change nothing, as sums over steps run over those that do.
  *
  * Nothing changes where a rule has state of its own, where a change depends on the old value, where
- * a step draws random numbers, where what is added would cost more than the updates saved, and where
- * more is left to the recurrence than that.
+ * a step draws random numbers, where what is added would cost more than the updates saved, and
+ * where more than that is left to the recurrence.
  */
 #include "passes.h"
 #include "rewrite_steps.h"
