@@ -16,7 +16,7 @@
  *
  * Nothing changes where a rule has state of its own, where a change depends on the old value, where
  * a step draws random numbers, where what is added would cost more than the updates saved, and
- * where more is left to the recurrence than that.
+ * where more than that is left to the recurrence.
  */
 #include "passes.h"
 #include "rewrite_steps.h"
