@@ -514,6 +514,22 @@ START_TEST(weights_of_another_tool) {
 }
 END_TEST
 
+/* Another training's weights, as far as names and shapes fit; nothing else of it. */
+START_TEST(beginning_with_weights) {
+    ck_assert_int_eq(run("train --save a.safetensors --epochs 1 --seed 5"), 0);
+    ck_assert_int_eq(run("train --save now.safetensors --start a.safetensors --epochs 1"), 0);
+    ck_assert_said("beginning with 3 of 3 tensors from a.safetensors");
+    ck_assert_said("epoch 1/1");
+    change("a.safetensors", "dense1.W", "dense2.W");
+    ck_assert_int_eq(run("train --save now.safetensors --start bad.safetensors --epochs 1"), 0);
+    ck_assert_said("beginning with 2 of 3 tensors from bad.safetensors");
+    ck_assert_int_eq(run("train --start a.safetensors --resume a.safetensors"), 1);
+    ck_assert_said("--start and --resume exclude each other");
+    ck_assert_int_eq(run("train --start nowhere.safetensors"), 1);
+    ck_assert_said("nowhere.safetensors: No such file");
+}
+END_TEST
+
 START_TEST(another_compilation) {
     ck_assert_int_eq(run("train --save a.safetensors --epochs 1"), 0);
     change("a.safetensors", "123456789abcdef0", "123456789abcdef1");
@@ -675,6 +691,7 @@ int main(void) {
     tcase_add_loop_test(t, changed_checkpoints, 0, sizeof changes / sizeof *changes);
     tcase_add_test(t, damaged_checkpoints);
     tcase_add_test(t, weights_of_another_tool);
+    tcase_add_test(t, beginning_with_weights);
     tcase_add_test(t, another_compilation);
     tcase_add_test(t, predictions);
     tcase_add_test(t, library);
