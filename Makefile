@@ -186,7 +186,8 @@ install: all  ## install netc, its runtime and netc.pc to DESTDIR/PREFIX
 	  'Libs: -L$${prefix}/lib -lnetc $(LIBS)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/netc.pc
 
 uninstall:  ## remove what install put there
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/netc bin/netc-study lib/libnetc.a) \
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/netc bin/netc-jit bin/netc-study \
+	  lib/libnetc.a) \
 	  $(DESTDIR)$(PREFIX)/lib/pkgconfig/netc.pc
 	rm -rf $(DESTDIR)$(PREFIX)/include/netc $(DESTDIR)$(PREFIX)/share/netc
 
