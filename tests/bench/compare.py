@@ -50,7 +50,8 @@ class Peer:
         except (OSError, ValueError):
             answer = {"error": "it has ended"}
         if isinstance(answer, dict):
-            print(f"  {self.name} on {self.threads}, {what} {net}: {answer['error']}", file=sys.stderr)
+            print(f"  {self.name} on {self.threads}, {what} {net}: {answer['error']}",
+                  file=sys.stderr)
             return None
         return answer
 
@@ -84,7 +85,8 @@ def one_round(program, net, peers, seconds, figures):
         r = run([[*resident, "--threads", str(t)]])[0]
         add(("netc", t), r["samples_per_second"])
         add(("peak", t), r["peak_percent"])
-        add(("plain", t), run([bench(program, seconds, "--threads", str(t))])[0]["samples_per_second"])
+        r = run([bench(program, seconds, "--threads", str(t))])[0]
+        add(("plain", t), r["samples_per_second"])
         for name in TRAINERS:
             if (name, t) in peers:
                 add((name, t), peers[name, t].ask("train", net, seconds))
@@ -193,15 +195,17 @@ def head(options, peers, seconds, load):
     return [
         "# Performance", "",
         f"Written by `make bench-peers` on {datetime.date.today()}: {processor()}; "
-        f"{compiler.splitlines()[0] if compiler else options.cc}; {', '.join(versions) or 'no peers'}. "
+        f"{compiler.splitlines()[0] if compiler else options.cc}; "
+        f"{', '.join(versions) or 'no peers'}. "
         f"Medians of {options.rounds} rounds of slices of {seconds:.2g} s, all programs in turn. "
         f"Load of the machine when it began: {load:.1f}"
         f"{' (it was busy: take the ratios with care)' if load > 0.5 else ''}.", "",
-        "Training figures are samples/s: whole steps, float32, prepared images in memory (`bench "
-        "--resident`); *from bytes* is plain `bench`, with the shuffled gather and the conversion of "
-        "each batch. The share of the FMA peak is of the peak measured between the slices, on as many "
-        "threads. *Copies* are two one-thread programs side by side, one a core. The models of the "
-        "peers are in tests/bench; rnn_baseline is measured there with batches of 64 and without "
+        "Training figures are samples/s: whole steps, float32, prepared images in memory "
+        "(`bench --resident`); *from bytes* is plain `bench`, with the shuffled gather and the "
+        "conversion of each batch. The share of the FMA peak is of the peak measured between the "
+        "slices, on as many threads. *Copies* are two one-thread programs side by side, one a "
+        "core. The models of the peers are in tests/bench; rnn_baseline is measured there with "
+        "batches of 64 and without "
         "clipping.", ""]
 
 
@@ -232,7 +236,8 @@ def main():
         print(f"{name} ({i + 1} of {len(names)}), slices of {seconds:.2g} s", flush=True)
         results[name] = measure(name, peers, options, seconds)
     lines = head(options, peers, seconds, load)
-    for title, some in (("Training the twelve", nets.TWELVE), ("Training ten awkward networks", nets.AWKWARD)):
+    for title, some in (("Training the twelve", nets.TWELVE),
+                        ("Training ten awkward networks", nets.AWKWARD)):
         part = {n: f for n, f in results.items() if n in some}
         lines += training(part, title) if part else []
     lines += prediction(results)

@@ -1,5 +1,5 @@
-"""The networks that make bench-peers measures, for PyTorch, JAX and ONNX alike: the twelve of specs/,
-and ten awkward ones, which were chosen before any schedule and are not tuned to.
+"""The networks that make bench-peers measures, for PyTorch, JAX and ONNX alike: the twelve of
+specs/, and ten awkward ones, which were chosen before any schedule and are not tuned to.
 
 A layer is a tuple: its name and its numbers. A sample is an image [1, 28, 28] until a layer says
 otherwise.

@@ -103,7 +103,9 @@ def apply_layer(layer, p, x, key):
         return recur(kind, p, x, a[0])
     if kind == "dropout":
         keep = 1 - a[0]
-        return x if key is None else jnp.where(jax.random.bernoulli(key, keep, x.shape), x / keep, 0)
+        if key is None:
+            return x
+        return jnp.where(jax.random.bernoulli(key, keep, x.shape), x / keep, 0)
     return {"relu": jax.nn.relu, "leaky_relu": jax.nn.leaky_relu, "tanh": jnp.tanh,
             "flatten": lambda x: x.reshape(x.shape[0], -1), "rows": lambda x: x[..., 0],
             "last": lambda x: x[:, -1], "color": lambda x: x}[kind](x)
@@ -131,7 +133,7 @@ def tensors(net, n):
 def train(net):
     ps, forward = build(net)
     kind, rate = net.optimizer
-    rule = {"sgd": partial(optax.sgd), "adam": optax.adam, "momentum": partial(optax.sgd, momentum=0.9),
+    rule = {"sgd": optax.sgd, "adam": optax.adam, "momentum": partial(optax.sgd, momentum=0.9),
             "rmsprop": partial(optax.rmsprop, decay=0.99)}[kind](rate)
     few = net.batch == 1 or net.layers[0] == ("rows",)
     count = (1024 if few else nets.RESIDENT) // net.batch * net.batch

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""The networks in ONNX, run by onnxruntime: peer_onnx.py --threads N. Prediction only; see peer.py."""
+"""The networks in ONNX, run by onnxruntime: peer_onnx.py --threads N. See peer.py.
+
+Prediction only.
+"""
 import argparse
 
 import numpy as np
@@ -76,8 +79,9 @@ def predictor(count):
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = options.threads
         settings.inter_op_num_threads = 1
-        session = onnxruntime.InferenceSession(Builder(net, count).model.SerializeToString(), settings,
-                                               providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            Builder(net, count).model.SerializeToString(), settings,
+            providers=["CPUExecutionProvider"])
         x = peer.inputs(net, peer.samples(count, options.data)[0])
         return lambda: session.run(None, {"x": x}), count
     return make
