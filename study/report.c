@@ -20,11 +20,11 @@ static void html_char(Text *t, char c) {
 }
 
 void html(Text *t, const char *s) {
-    for (; *s; s++) html_char(t, *s);
+    for (; s && *s; s++) html_char(t, *s);
 }
 
 void breakable(Text *t, const char *s) {
-    for (; *s; s++) {
+    for (; s && *s; s++) {
         html_char(t, *s);
         if (strchr("_/=,", *s)) text_add(t, "<wbr>");
     }
@@ -187,7 +187,7 @@ static void score_cell(Text *t, json_t *results, int k, const char *score) {
 }
 
 static void ranking_table(Text *t, json_t *results) {
-    text_add(t, "%s<table class=sticky>\n<thead><tr><th>model<th>accuracy, %%<th>95 %%"
+    text_add(t, "%s<table class=sticky>\n<thead><tr><th>model<th>accuracy, %%<th>95&nbsp;%%"
                 "<th>precision<th>recall<th>F1<th>parameters<th>epochs<th>seconds<tbody>\n",
              scroll);
     for (int i = 0; i < n_models(results); i++) {
@@ -212,7 +212,8 @@ static void ranking_table(Text *t, json_t *results) {
         text_add(t, "\n");
     }
     text_add(t, "</table></div>\n<p class=note>Means over the seeds, ± their standard deviation. "
-                "95 %%: Wilson's interval for so many test samples. Precision, recall and F1 are "
+                "95&nbsp;%%: Wilson's interval for so many test samples. Precision, recall and "
+                "F1 are "
                 "means over the classes. Bold: the best of a column. Seconds are of training.</p>"
                 "\n");
 }
@@ -225,14 +226,14 @@ static void summary(Study *s, Text *t, json_t *results) {
         link_to(t, string(ranked(results, 0), "name"));
         text_add(t, " with ");
         number(t, results, "%.2f", 100, "models.%d.accuracy.mean", k);
-        text_add(t, " %% of the test samples right. ");
+        text_add(t, "&nbsp;%% of the test samples right. ");
         rivals(t, results);
         text_add(t, "</p>\n");
     }
     failures(t, results);
     ranking_table(t, results);
     both_widths(s, t, results, figure_accuracy,
-                "Accuracy on the test samples with 95 % intervals; circles are the seeds.");
+                "Accuracy on the test samples with 95&nbsp;% intervals; circles are the seeds.");
     text_add(t, "</section>\n");
 }
 
@@ -279,7 +280,7 @@ static void references(Text *t, json_t *results) {
     }
     text_add(t, "</table></div>\n<p class=note>✓: the mean here is at least as good, ✗: it is "
                 "not. Where the other figure is a mean of runs itself, two standard errors of "
-                "the difference are allowed, or 0.7 points.</p>\n</section>\n");
+                "the difference are allowed, or 0.7&nbsp;points.</p>\n</section>\n");
 }
 
 /* ---- learning curves ---- */
@@ -316,7 +317,8 @@ static void p_value(Text *t, json_t *results, const char *path) {
 }
 
 static void pair_rows(Text *t, json_t *results) {
-    text_add(t, "%s<table>\n<thead><tr><th>better<th class=left>worse<th>points<th>95 %%<th>only "
+    text_add(t, "%s<table>\n<thead><tr><th>better<th class=left>worse<th>points<th>95&nbsp;%%<th>"
+                "only "
                 "the first right<th>only the second<th>p<th>p, corrected<th>significant<tbody>\n",
              scroll);
     for (size_t i = 0; i < json_array_size(at(results, "pairs")); i++) {
@@ -378,8 +380,9 @@ static void differences(Text *t, json_t *results) {
     if (!json_array_size(at(results, "pairs"))) return;
     text_add(t, "<section id=differences>\n<h2>Differences</h2>\n<p>By how many points of accuracy "
                 "the model of a row is ahead of that of a column. Bold on blue: significant, which "
-                "is to say that chance in the choice of test samples explains it in less than 5 "
-                "%% of cases, after correction for the number of comparisons, and that the 95 %% "
+                "is to say that chance in the choice of test samples explains it in less than 5"
+                "&nbsp;%% of cases, after correction for the number of comparisons, and that the "
+                "95&nbsp;%% "
                 "interval, which counts the spread of the seeds too, is all on one side.</p>\n");
     versus(t, results);
     text_add(t, "<details><summary>All pairs with intervals and p</summary>\n");
@@ -446,12 +449,15 @@ static void cost_row(Text *t, json_t *results, int rank) {
 static void cost(Study *s, Text *t, json_t *results) {
     text_add(t, "<section id=cost>\n<h2>Cost</h2>\n%s<table class=sticky>\n<thead><tr><th>model"
                 "<th>parameters<th>kFLOP<br>to predict<th>kFLOP<br>to train<th>epochs<th>threads"
-                "<th>seconds<br>an epoch<th>seconds<br>in all<th>seconds<br>to 80 %%<th>seconds<br>"
-                "to 85 %%<th>samples/s<br>side by side<th>samples/s<br>alone<tbody>\n", scroll);
+                "<th>seconds<br>an epoch<th>seconds<br>in all<th>seconds<br>to 80&nbsp;%%<th>"
+                "seconds<br>"
+                "to 85&nbsp;%%<th>samples/s<br>side by side<th>samples/s<br>alone<tbody>"
+                "\n", scroll);
     for (int i = 0; i < n_models(results); i++) cost_row(t, results, i);
     text_add(t, "</table></div>\n<p class=note>kFLOP: useful operations a sample, in thousands. "
                 "Seconds are of training alone, without tests, as the runs went, means over the "
-                "seeds; to 80 %% and 85 %%: of the test samples right, over the seeds that got "
+                "seeds; to 80&nbsp;%% and 85&nbsp;%%: of the test samples right, over the seeds "
+                "that got "
                 "there. Samples/s were measured apart, before: as many programs as processors on "
                 "one thread each, taken together, and one program on all. The whole study took ");
     number(t, results, "%.1f", 1.0 / 60, "study.seconds");

@@ -152,7 +152,7 @@ static void shot(Text *t, json_t *results, int k, const char *kind, size_t i) {
     html(t, guess);
     text_add(t, "</b></span><span class=verdict><b>%s</b> ", right ? "✓ right" : "✗ wrong");
     number(t, results, "%.1f", 100, "models.%d.gallery.%s.%zu.confidence", k, kind, i);
-    text_add(t, " %% sure</span></figure>\n");
+    text_add(t, "&nbsp;%% sure</span></figure>\n");
 }
 
 static void shots(Text *t, json_t *results, int k, const char *kind) {
