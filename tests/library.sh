@@ -108,7 +108,8 @@ awk '{ print length($1), $1, $2 }' "$dir/names" | sort -k 1,1nr |
 
 # The compiler with the other prelude: its objects, but for that one.
 sh compiler/embed.sh "$dir"/prelude/*.net > "$dir/prelude.c"
-$CC -Icompiler "$dir/prelude.c" "$B/compiler/main.o" "$B/compiler.a" -lm -o "$dir/netc" || exit 1
+$CC -Icompiler "$dir/prelude.c" "$B/compiler/main.o" "$B/compiler/jit_missing.o" \
+    "$B/compiler.a" -lm -o "$dir/netc" || exit 1
 
 # Where the spec lies shows in comments: it is called the same for both.
 netc=$(realpath "$B/netc")
