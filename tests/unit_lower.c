@@ -14,7 +14,7 @@
 #include "random_schedule.h"
 #include <check.h>
 
-enum { CASES = 20, MOST = 200 };
+enum { CASES = 12, MOST = 200 };
 
 static const char *current = ""; /* what is being made, should the compiler die */
 
