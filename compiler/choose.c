@@ -56,12 +56,6 @@ void materialise(Graph *g) {
     graph_sort(g);
 }
 
-static Stored *updated_by(const Graph *g, const Node *n) {
-    for (int i = 0; i < g->n_updates; i++)
-        if (g->update[i].next == n) return g->update[i].stored;
-    return NULL;
-}
-
 /* --- layouts --- */
 
 enum { WORTH_A_VECTOR = 8 };
@@ -150,19 +144,13 @@ void choose_layouts(const Program *p, Layouts *l) {
 
 /* --- the graph with its layouts --- */
 
-bool choose_is_output(const Graph *g, const Node *n) {
-    for (int i = 0; i < g->n_outputs; i++)
-        if (g->output[i].node == n) return true;
-    return false;
-}
-
 static Layout *layout_of(Choose *c, Node *n) {
     Layout *l = map_get(c->layout, n);
     if (l) return l;
     l = NEW(c->arena, Layout);
-    Stored *s = n->kind == NODE_STORED ? n->stored : updated_by(c->g, n);
+    Stored *s = n->kind == NODE_STORED ? n->stored : graph_updated_by(c->g, n);
     if (s) *l = c->layouts->stored[stored_number(c->g->program, s)];
-    else if (n->kind == NODE_INPUT || choose_is_output(c->g, n))
+    else if (n->kind == NODE_INPUT || graph_is_output(c->g, n))
         *l = layout_rows(n->rank, n->shape, 1);
     else
         *l = layout_for(n, c->has_images);
@@ -252,7 +240,7 @@ static void note_through(void *context, Expr *e) {
     if (n == r->of) {
         r->found = true;
     } else if (!map_get(r->seen, n) && n->kind == NODE_COMP && n->reduce == REDUCE_NONE &&
-               !n->batched && !updated_by(r->graph, n)) {
+               !n->batched && !graph_updated_by(r->graph, n)) {
         map_set(r->seen, n, r);
         e_visit(n->body, note_through, r);
     }
@@ -447,7 +435,7 @@ static bool reads_only_own_index(const Node *of, const Node *reader) {
 }
 
 bool choose_is_fixed(Choose *c, const Node *n) {
-    return choose_is_output(c->g, n) || updated_by(c->g, n);
+    return graph_is_output(c->g, n) || graph_updated_by(c->g, n);
 }
 
 static void note_arithmetic(void *context, Expr *e) {
@@ -509,12 +497,6 @@ static bool same_shape(const Node *a, const Node *b) {
     for (int i = 0; i < a->rank; i++)
         if (a->shape[i] != b->shape[i]) return false;
     return true;
-}
-
-int choose_update_number(const Graph *g, const Node *n) {
-    for (int i = 0; i < g->n_updates; i++)
-        if (g->update[i].next == n) return i;
-    return -1;
 }
 
 /* A kernel's work has to outweigh waking the other threads. */
@@ -677,7 +659,7 @@ static void add_items(Choose *c) {
     for (int i = 0; i < g->nodes.n; i++) {
         Node *n = g->nodes.at[i];
         NodeSchedule *ns = schedule_of(c->s, n);
-        if (n->kind != NODE_COMP || ns->place != PLACE_KERNEL || updated_by(g, n)) continue;
+        if (n->kind != NODE_COMP || ns->place != PLACE_KERNEL || graph_updated_by(g, n)) continue;
         int component = node_component(g, n);
         if (!component) {
             in_scan = 0;

@@ -6,12 +6,6 @@
  */
 #include "choose_parts.h"
 
-static bool is_update(const Graph *g, const Node *n) {
-    for (int i = 0; i < g->n_updates; i++)
-        if (g->update[i].next == n) return true;
-    return false;
-}
-
 typedef struct Reads {
     const Schedule *s;
     const Node *reader;
@@ -81,7 +75,7 @@ static bool is_of_samples(const NodeSchedule *ns) {
 
 static bool is_serial_kernel(Schedule *s, const Item *item) {
     const NodeSchedule *ns = item->kernel;
-    return item->kind == ITEM_KERNEL && !is_update(s->graph, ns->node) &&
+    return item->kind == ITEM_KERNEL && !graph_updated_by(s->graph, ns->node) &&
            (ns->loops.n == 0 || ns->loops.at[0].kind != LOOP_PARALLEL);
 }
 

@@ -35,7 +35,7 @@ static NodeSchedule *root_of(NodeSchedule *ns) {
 
 /* Updates come after everything else, in an order of their own. */
 static int position(Choose *c, const NodeSchedule *root) {
-    int update = choose_update_number(c->g, root->node);
+    int update = graph_update_number(c->g, root->node);
     return update < 0 ? root->node->id : c->g->nodes.n + update;
 }
 
@@ -218,10 +218,10 @@ static bool lanes_agree(const Fusion *f, const Member *m) {
 static Member *member_of(Fusion *f, NodeSchedule *ns, bool *own) {
     Choose *c = f->c;
     const Node *n = ns->node;
-    if (!is_free(ns) || choose_is_output(c->g, n)) return NULL;
+    if (!is_free(ns) || graph_is_output(c->g, n)) return NULL;
     if (n->component != f->host->node->component) return NULL;
-    bool update = choose_update_number(c->g, n) >= 0;
-    if (update && choose_update_number(c->g, f->host->node) < 0) return NULL;
+    bool update = graph_update_number(c->g, n) >= 0;
+    if (update && graph_update_number(c->g, f->host->node) < 0) return NULL;
     Member *m = NEW(c->arena, Member);
     m->ns = ns;
     if (!corresponds(f, n, m, own) || !covers_host(f, m)) return NULL;
@@ -268,13 +268,6 @@ static bool goes_with(const Fusion *f, const Member *m, const bool *own) {
     return fits_tile(n, own) && lanes_agree(f, m);
 }
 
-static double work_of(const Node *n) {
-    double work = 1;
-    for (int i = 0; i < n->rank; i++) work *= (double)n->shape[i];
-    for (int i = 0; i < n->n_rvars; i++) work *= (double)(n->rvar[i]->hi + 1);
-    return work;
-}
-
 static bool read_outside(const Fusion *f, const Node *n) {
     Choose *c = f->c;
     if (choose_is_fixed(c, n) || choose_is_carried(c, n)) return true;
@@ -301,7 +294,7 @@ static void add_contraction(Fusion *f, bool *own) {
         if (ns->node->reduce == REDUCE_NONE) continue;
         Member *m = member_of(f, ns, axes);
         if (!m || !goes_with(f, m, axes) || is_in_part(f, ns->node, axes)) continue;
-        if (f->contraction && work_of(f->contraction->ns->node) >= work_of(ns->node)) continue;
+        if (f->contraction && node_work(f->contraction->ns->node) >= node_work(ns->node)) continue;
         f->contraction = m;
         memcpy(own, axes, sizeof axes);
     }

@@ -17,9 +17,6 @@ typedef struct Choose {
 } Choose;
 
 /* choose.c */
-bool choose_is_output(const Graph *g, const Node *n);
-/* The number of the update that n is; -1: none. */
-int choose_update_number(const Graph *g, const Node *n);
 /* Has n's memory an owner: the caller, or a stored tensor? */
 bool choose_is_fixed(Choose *c, const Node *n);
 /* Within a recurrence, is n read by another step? Such a node must be in memory. */

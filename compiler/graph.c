@@ -185,4 +185,21 @@ int node_reads(Arena *a, const Node *n, Node ***out) {
     return r.found.n;
 }
 
+bool graph_is_output(const Graph *g, const Node *n) {
+    for (int i = 0; i < g->n_outputs; i++)
+        if (g->output[i].node == n) return true;
+    return false;
+}
+
+int graph_update_number(const Graph *g, const Node *n) {
+    for (int i = 0; i < g->n_updates; i++)
+        if (g->update[i].next == n) return i;
+    return -1;
+}
+
+Stored *graph_updated_by(const Graph *g, const Node *n) {
+    int i = graph_update_number(g, n);
+    return i < 0 ? NULL : g->update[i].stored;
+}
+
 int node_component(const Graph *g, const Node *n) { return n->component; }

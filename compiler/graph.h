@@ -213,6 +213,9 @@ Node *graph_grad(Graph *g, Node *of);
 void graph_output(Graph *g, const char *name, Node *n);
 void graph_update(Graph *g, Stored *s, Node *next);
 Node *graph_find_output(Graph *g, const char *name); /* null where there is none */
+bool graph_is_output(const Graph *g, const Node *n);
+int graph_update_number(const Graph *g, const Node *n); /* the update that n is; -1: none */
+Stored *graph_updated_by(const Graph *g, const Node *n); /* and what it updates; or null */
 /* The nodes that n reads, each once. */
 int node_reads(Arena *a, const Node *n, Node ***out);
 /* Drop what no output or update needs; put the rest in an order in which each node reads only

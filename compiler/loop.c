@@ -36,7 +36,6 @@ void loop_settle_locals(Pool *p, const Routine *r, const Body *body) {
         if (s->kind == STMT_STORE && s->buffer->kind == BUFFER_LOCAL &&
             !fits_register(p, s->buffer, s->offset, s->value->lanes))
             s->buffer->memory = true;
-        if (s->kind == STMT_TRANSPOSE) s->buffer->memory |= s->buffer->kind == BUFFER_LOCAL;
         loop_settle_locals(p, r, &s->body);
         loop_settle_locals(p, r, &s->other);
     }
@@ -70,10 +69,7 @@ static void print_body(Text *t, const Body *body, int indent) {
             text_add(t, "local %s: %s x %ld%s\n", s->buffer->name, type_names[s->buffer->type],
                      s->buffer->size, s->buffer->memory ? " in memory" : "");
             break;
-        case STMT_TRANSPOSE:
-            text_add(t, "transpose %s to %s\n", s->from->name, s->buffer->name);
-            break;
-        default: text_add(t, "# %s\n", s->text); break;
+        default: break;
         }
         print_body(t, &s->body, indent + 2);
         if (s->other.n) {

@@ -43,9 +43,6 @@ typedef enum StmtKind {
     STMT_IF,      /* scalar condition: body, else other */
     STMT_STORE,   /* buffer[offset] = value; where mask says, if there is one */
     STMT_LOCAL,   /* declares buffer */
-    STMT_TRANSPOSE, /* buffer[offset + j * to_stride + i] = from[from_offset + i * from_stride + j]
-                       for i, j < rows */
-    STMT_COMMENT,
     N_STMT_KINDS
 } StmtKind;
 
@@ -56,11 +53,8 @@ struct Stmt {
     bool unroll;
     Expr *cond;   /* IF; STORE: mask or null */
     Body body, other;
-    Buffer *buffer, *from;
-    Expr *offset, *value, *from_offset;
-    long to_stride, from_stride;
-    int rows;
-    const char *text; /* COMMENT */
+    Buffer *buffer;
+    Expr *offset, *value;
 };
 
 typedef struct Routine {

@@ -327,19 +327,6 @@ static void check_local(Check *c, const Stmt *s) {
     PUSH(c->arena, c->locals, ((Local){.buffer = b}));
 }
 
-static void check_transpose(Check *c, const Stmt *s) {
-    check_root(c, s->offset, T_I32);
-    check_root(c, s->from_offset, T_I32);
-    check_buffer(c, s->buffer, true);
-    check_buffer(c, s->from, false);
-    long to = (s->rows - 1) * (s->to_stride + 1), from = (s->rows - 1) * (s->from_stride + 1);
-    if (s->buffer->type != s->from->type) broken(c, "a transposition of another type");
-    check_bounds(c, s->buffer, s->offset, 1, NULL, true);
-    check_bounds(c, s->buffer, e_offset(c->pool, s->offset, to), 1, NULL, true);
-    check_bounds(c, s->from, s->from_offset, 1, NULL, false);
-    check_bounds(c, s->from, e_offset(c->pool, s->from_offset, from), 1, NULL, false);
-}
-
 static void check_body(Check *c, const Body *body) {
     for (int i = 0; i < body->n; i++) {
         const Stmt *s = body->at[i];
@@ -348,7 +335,6 @@ static void check_body(Check *c, const Body *body) {
         case STMT_IF: check_if(c, s); break;
         case STMT_STORE: check_store(c, s); break;
         case STMT_LOCAL: check_local(c, s); break;
-        case STMT_TRANSPOSE: check_transpose(c, s); break;
         default: break;
         }
     }

@@ -42,12 +42,6 @@ static const char *output_member(const Graph *g, const Node *n) {
     return NULL;
 }
 
-static Stored *updated_by(const Graph *g, const Node *n) {
-    for (int i = 0; i < g->n_updates; i++)
-        if (g->update[i].next == n) return g->update[i].stored;
-    return NULL;
-}
-
 static int narrow_size(const Node *n) {
     bool arg = n->reduce == REDUCE_ARGMAX || n->reduce == REDUCE_ARGMIN;
     long terms = 1;
@@ -67,7 +61,7 @@ static Buffer *memory_for(Lower *L, const Layouts *l, Node *n) {
     if (ns->place == PLACE_INLINE || !ns->stored) return NULL;
     const char *member = output_member(g, n);
     if (member) return new_buffer(L, BUFFER_CALL, member, n->type, rows_of(n));
-    Stored *s = updated_by(g, n);
+    Stored *s = graph_updated_by(g, n);
     if (s) return stored_buffer(L, l, s);
     Buffer *b = new_buffer(L, BUFFER_ARENA, n->name, n->type, ns->layout);
     b->narrow = narrow_size(n);
@@ -102,11 +96,10 @@ static void note_use(void *context, Expr *e) {
 static void note_uses(Lower *L, const Body *body) {
     for (int i = 0; i < body->n; i++) {
         Stmt *s = body->at[i];
-        Expr *part[] = {s->lo, s->hi, s->cond, s->offset, s->value, s->from_offset};
+        Expr *part[] = {s->lo, s->hi, s->cond, s->offset, s->value};
         for (int j = 0; j < COUNT_OF(part); j++)
             if (part[j]) e_visit(part[j], note_use, L);
-        if (s->kind == STMT_STORE || s->kind == STMT_TRANSPOSE) add_buffer(L, s->buffer, true);
-        if (s->kind == STMT_TRANSPOSE) add_buffer(L, s->from, false);
+        if (s->kind == STMT_STORE) add_buffer(L, s->buffer, true);
         note_uses(L, &s->body);
         note_uses(L, &s->other);
     }

@@ -90,13 +90,7 @@ static void print_body(Printer *p, const Body *body) {
         case STMT_IF: print_if(p, s); break;
         case STMT_STORE: print_store(p, s); break;
         case STMT_LOCAL: print_local(p, s->buffer); break;
-        case STMT_TRANSPOSE:
-            c_line(p, "netc_transpose(%s + %s, %ld, %s + %s, %ld, %d);",
-                   c_name(p, s->buffer, s->buffer->name), text_of(p, s->offset), s->to_stride,
-                   c_name(p, s->from, s->from->name), text_of(p, s->from_offset), s->from_stride,
-                   s->rows);
-            break;
-        default: c_line(p, "/* %s */", s->text); break;
+        default: break;
         }
     }
 }

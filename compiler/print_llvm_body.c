@@ -309,7 +309,6 @@ static void statements(LlvmPrinter *p, const Body *body) {
             llvm_store(p, s->buffer, s->offset, s->value);
             break;
         case STMT_LOCAL: local(p, s->buffer); break;
-        case STMT_COMMENT: break;
         default: die("a statement of kind %d", s->kind);
         }
     }

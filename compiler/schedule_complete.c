@@ -13,20 +13,8 @@ Var *schedule_var(const Node *n, int i) {
     return i < n->rank ? n->var[i] : n->rvar[i - n->rank];
 }
 
-static Stored *updated_by(const Graph *g, const Node *n) {
-    for (int i = 0; i < g->n_updates; i++)
-        if (g->update[i].next == n) return g->update[i].stored;
-    return NULL;
-}
-
-static bool is_output(const Graph *g, const Node *n) {
-    for (int i = 0; i < g->n_outputs; i++)
-        if (g->output[i].node == n) return true;
-    return false;
-}
-
 bool schedule_fixed_layout(const Graph *g, const Node *n) {
-    return is_output(g, n) || updated_by(g, n);
+    return graph_is_output(g, n) || graph_updated_by(g, n);
 }
 
 bool schedule_is_own_index(const Node *n, const Expr *read) {
@@ -190,7 +178,8 @@ static void place_plain(Complete *c, NodeSchedule *ns, Item *item) {
     Items *items = (Items *)&c->s->items;
     for (;;) {
         int i = first_that_needs(c, items, ns->node);
-        if (i == items->n && !updated_by(c->g, ns->node)) i = after_needed(c, items, ns->node);
+        if (i == items->n && !graph_updated_by(c->g, ns->node))
+            i = after_needed(c, items, ns->node);
         Item *at = i < items->n ? items->at[i] : NULL;
         bool inside = at && at->kind == ITEM_LOOP && !at->scan && ns->node->batched &&
                       samples_of_its_own(c, at, ns->node);
@@ -246,8 +235,8 @@ static void place(Complete *c, NodeSchedule *ns) {
 /* --- memory --- */
 
 static Layout given_layout(const Schedule *s, const Layouts *l, const Node *n) {
-    Stored *stored = updated_by(s->graph, n);
-    if (is_output(s->graph, n)) return layout_rows(n->rank, n->shape, 1);
+    Stored *stored = graph_updated_by(s->graph, n);
+    if (graph_is_output(s->graph, n)) return layout_rows(n->rank, n->shape, 1);
     if (stored) return l->stored[stored_number(s->graph->program, stored)];
     return layout_rows(n->rank, n->shape, PAD);
 }
@@ -260,7 +249,7 @@ void schedule_complete(Schedule *s, const Layouts *l) {
         NodeSchedule *ns = s->of[i];
         if (ns->node->kind != NODE_COMP) continue;
         ns->layout = given_layout(s, l, ns->node);
-        if (!updated_by(g, ns->node)) place(&c, ns);
+        if (!graph_updated_by(g, ns->node)) place(&c, ns);
     }
     for (int i = 0; i < g->n_updates; i++)
         if (g->update[i].next->kind == NODE_COMP) place(&c, s->of[g->update[i].next->id]);
