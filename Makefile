@@ -132,6 +132,9 @@ bench: specs  ## measure the twelve on 1 and 2 threads: samples/s, GFLOP/s, shar
 bench-peers: specs $(BENCHED:%=$(B)/bench/%)  ## beside PyTorch, JAX, onnxruntime; needs TORCH=VENV
 	python3 tests/bench/compare.py --build $(B) --cc $(CC) $(if $(TORCH),--torch $(TORCH)) \
 	  $(if $(JAX),--jax $(JAX)) $(if $(ONNX),--onnx $(ONNX)) $(ARGS)
+bench-startup: all  ## seconds to the first step, netc --jit beside JAX=VENV and TORCH=VENV
+	python3 tests/bench/startup.py --netc $(B)/netc $(if $(TORCH),--torch $(TORCH)) \
+	  $(if $(JAX),--jax $(JAX)) $(ARGS)
 profile: $(SPEC:%=$(B)/profile/%)  ## tell the time of each kernel: make profile SPEC=lenet_tuned
 	$(B)/profile/$(SPEC) bench --profile --resident --threads 1 $(ARGS)
 $(B)/profile/%: $(B)/netc $(B)/libnetc.a force
@@ -198,4 +201,4 @@ clean:  ## remove what was built
 .DELETE_ON_ERROR:
 force:
 .PHONY: force all help deps run specs bench profile study tests check check-all accept install \
-        uninstall clean bench-peers
+        uninstall clean bench-peers bench-startup

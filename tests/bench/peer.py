@@ -2,7 +2,8 @@
 
 A request is a line on standard input: WHAT NET SECONDS; the answer is a line of JSON. `train` is
 samples/s of whole steps on resident samples; `one` microseconds for a single sample's prediction;
-`many` predictions/s on batches of 500; `about` the version. What is compiled is compiled before
+`many` predictions/s on batches of 500; `about` the version; `first` makes one training step, on
+the samples of one batch, and answers with the time of day. What is compiled is compiled before
 time is taken, and kept, so that requests to several programs can be interleaved.
 """
 import gzip
@@ -61,6 +62,9 @@ def serve(about, makers):
         try:
             if what == "about":
                 answer = about
+            elif what == "first":
+                makers["train"](nets.NETS[name], nets.NETS[name].batch)[0]()
+                answer = time.time()
             else:
                 key = what, name
                 if key not in made:

@@ -130,13 +130,13 @@ def tensors(net, n):
     return peer.inputs(net, x).transpose(0, 2, 3, 1), y.astype(np.int32)
 
 
-def train(net):
+def train(net, resident=nets.RESIDENT):
     ps, forward = build(net)
     kind, rate = net.optimizer
     rule = {"sgd": optax.sgd, "adam": optax.adam, "momentum": partial(optax.sgd, momentum=0.9),
             "rmsprop": partial(optax.rmsprop, decay=0.99)}[kind](rate)
     few = net.batch == 1 or net.layers[0] == ("rows",)
-    count = (1024 if few else nets.RESIDENT) // net.batch * net.batch
+    count = (min(1024, resident) if few else resident) // net.batch * net.batch
     x, y = tensors(net, count)
     bx = jnp.asarray(x.reshape(-1, net.batch, *x.shape[1:]))
     by = jnp.asarray(y.reshape(-1, net.batch))

@@ -76,11 +76,11 @@ def tensors(net, n):
     return torch.from_numpy(peer.inputs(net, x)), torch.from_numpy(y)
 
 
-def train(net):
+def train(net, resident=nets.RESIDENT):
     model = build(net)
     rule = optimizer(net, model)
     run = torch.compile(model) if options.compile else model
-    x, y = tensors(net, nets.RESIDENT)
+    x, y = tensors(net, resident)
     state = {"at": 0}
 
     def step():
