@@ -51,7 +51,7 @@ struct Stmt {
     Var *var;
     Expr *lo, *hi; /* FOR */
     bool unroll;
-    Expr *cond;   /* IF; STORE: mask or null */
+    Expr *cond;   /* IF */
     Body body, other;
     Buffer *buffer;
     Expr *offset, *value;

@@ -304,12 +304,9 @@ static void check_store(Check *c, const Stmt *s) {
     const Buffer *b = s->buffer;
     check_root(c, s->offset, T_I32);
     check_root(c, s->value, b->type);
-    if (s->cond) check_root(c, s->cond, T_BOOL);
     if (s->offset->lanes != 1) broken(c, "%s is stored to at a vector", b->name);
-    if (s->cond && s->cond->lanes != s->value->lanes)
-        broken(c, "the mask of a store to %s", b->name);
     check_buffer(c, b, true);
-    check_bounds(c, b, s->offset, s->value->lanes, s->cond, true);
+    check_bounds(c, b, s->offset, s->value->lanes, NULL, true);
     check_write(c, b, s->offset, s->value->lanes);
     Expr *at = one_lane(c, s->offset);
     if (!c->tasks || b->kind == BUFFER_LOCAL) return;

@@ -180,6 +180,7 @@ static void end_badly(Study *s, Run *r, const char *output) {
         r->message += name + 2;
     if (!text || r->state == TESTING || !(found = strstr(text, diverged))) return;
     r->state = DIVERGED;
+    found += strlen(diverged);
     r->message = arena_strndup(s->arena, found, strcspn(found, "\n"));
     write_done(s, r, "diverged", NULL);
 }

@@ -56,7 +56,7 @@ verdict "a study with runs that diverge ends with status 1" $?
 csv=$dir/whole/results.csv
 test "$(grep -c ',done,' "$csv")" -eq 4 && test "$(grep -c ',diverged,' "$csv")" -eq 4
 verdict "four runs are done, four diverge" $?
-grep -q 'astray-units=4, seed 1: diverged: training diverged: ' "$dir/output"
+grep -q 'astray-units=4, seed 1: diverged: ' "$dir/output"
 verdict "a run that diverges is told" $?
 for file in report.html results.md results.json timings.csv manifest.json; do
     test -s "$dir/whole/$file"
