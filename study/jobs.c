@@ -3,8 +3,9 @@
  * A small network trains faster on one thread beside others than on all threads alone; a large one
  * may not. So each is measured both ways first. The networks that are better side by side go first,
  * the longest ones leading, one thread each; once there are fewer left than processors they share
- * those that are free. The others follow one after the other on all threads. How many threads a run
- * has changes no bit of its result, so all this decides about time only.
+ * those that are free. The others follow one after the other on all threads, or on those that a
+ * long run leaves free. How many threads a run has changes no bit of its result, so all this
+ * decides about time only.
  */
 #define _GNU_SOURCE
 #include "study.h"
@@ -238,21 +239,29 @@ static int by_length(const void *x, const void *y, void *study) {
     return d > 0 ? 1 : d < 0 ? -1 : 0;
 }
 
+/* Are all processors free before a run, on those that are free now, would be half over? */
+static bool worth_waiting(const Study *s, const Run *r, int free, double until_all) {
+    double share = (double)free / s->processors;
+    return 2 * until_all < seconds_of(s, r) * r->model->alone / (r->model->side_by_side * share);
+}
+
 static void start_runs(Study *s) {
     int used = 0, side_by_side = 0;
+    double until_all = 0;
     for (int i = 0; i < s->runs.n; i++) {
         const Run *r = s->runs.at[i];
         if (r->state == TRAINING || r->state == TESTING) used += r->threads;
+        if (r->state == TRAINING && seconds_of(s, r) > until_all) until_all = seconds_of(s, r);
         side_by_side += r->state == WAITING && !r->model->wide;
     }
     for (int i = 0; i < s->runs.n && used < s->processors; i++) {
         Run *r = s->runs.at[i];
         int free = s->processors - used;
         if (r->state != WAITING) continue;
-        if (r->model->wide && used) return; /* it waits for all processors */
+        if (r->model->wide && used && worth_waiting(s, r, free, until_all)) return;
         r->threads = r->model->wide ? free : (free + side_by_side - 1) / side_by_side;
         used += r->threads;
-        side_by_side--;
+        side_by_side -= !r->model->wide;
         start_training(s, r);
     }
 }
