@@ -195,7 +195,7 @@ static void add_elements(void *context, Expr *e) {
 /* How many values of the first reduction variable a pass takes; 0: all, in one. Passes pay where
  * both operands are as long as the sum: where it is over samples and positions. */
 static long pass_of(const Node *n) {
-    enum { TERMS = 56, WORTH_PASSES = 512, FAST = 64 * 1024 /* floats in the second cache */ };
+    enum { TERMS = 112, WORTH_PASSES = 512, FAST = 64 * 1024 /* floats in the second cache */ };
     if (n->reduce != REDUCE_SUM || !n->n_levels || n->component) return 0;
     double terms = 1;
     for (int i = 0; i < n->n_levels; i++) {
@@ -225,15 +225,45 @@ static int axes_in_order(const NodeSchedule *ns, Var **axis) {
     return n;
 }
 
+static void insert_loop(const Graph *g, NodeSchedule *ns, int at, LoopSpec spec) {
+    PUSH(g->program->arena, ns->loops, spec);
+    for (int i = ns->loops.n - 1; i > at; i--) ns->loops.at[i] = ns->loops.at[i - 1];
+    ns->loops.at[at] = spec;
+    for (int i = 0; i < ns->attached.n; i++)
+        if (ns->attached.at[i]->depth >= at) ns->attached.at[i]->depth++;
+}
+
+static bool is_axis(const Node *n, const Var *v) {
+    for (int i = 0; i < n->rank; i++)
+        if (n->var[i] == v) return true;
+    return false;
+}
+
+/* A task reads the other operand whole, from far away: it should have several tiles to use it for,
+ * one after the other. As many as leave TASKS tasks. */
+static void widen_tasks(const Graph *g, NodeSchedule *ns) {
+    enum { TASKS = 8 };
+    LoopSpec tile = ns->loops.at[0];
+    long tiles = (tile.var->hi + 1) / tile.step, each = 1;
+    if (tile.kind != LOOP_PARALLEL || tile.var->batch) return;
+    for (long k = 2; tiles / k >= TASKS; k++)
+        if (tiles % k == 0) each = k;
+    if (each == 1) return;
+    ns->loops.at[0].step *= each;
+    tile.kind = LOOP_FOR;
+    int at = 1;
+    while (at < ns->loops.n && ns->loops.at[at].kind == LOOP_FOR &&
+           is_axis(ns->node, ns->loops.at[at].var))
+        at++;
+    insert_loop(g, ns, at, tile);
+}
+
 void choose_passes(const Graph *g, NodeSchedule *ns, const NodeSchedule *of) {
     long step = pass_of(of->node);
     if (!step) return;
+    widen_tasks(g, ns);
     LoopSpec spec = {LOOP_FOR, of->node, of->node->levels[0].var, NULL, step, false};
-    PUSH(g->program->arena, ns->loops, spec);
-    int at = ns->loops.n > 1 && ns->loops.at[0].kind == LOOP_PARALLEL;
-    for (int i = ns->loops.n - 1; i > at; i--) ns->loops.at[i] = ns->loops.at[i - 1];
-    ns->loops.at[at] = spec;
-    for (int i = 0; i < ns->attached.n; i++) ns->attached.at[i]->depth++;
+    insert_loop(g, ns, ns->loops.n > 1 && ns->loops.at[0].kind == LOOP_PARALLEL, spec);
 }
 
 void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel) {

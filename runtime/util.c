@@ -2,13 +2,21 @@
 #include "internal.h"
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
+/* Large tensors lie in huge pages where the system has them: their rows are often a page apart, and
+ * each page would need an entry of its own in the processor's tables. */
 void *netc_alloc(size_t bytes) {
-    if (bytes > SIZE_MAX - 2 * NETC_ALIGN) return NULL;
-    size_t rounded = (bytes + 2 * NETC_ALIGN - 1) / NETC_ALIGN * NETC_ALIGN; /* see netc_call */
-    void *at = aligned_alloc(NETC_ALIGN, rounded);
+    enum { HUGE_PAGE = 2 << 20 };
+    size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : NETC_ALIGN;
+    if (bytes > SIZE_MAX - 2 * align) return NULL;
+    size_t rounded = (bytes + NETC_ALIGN + align - 1) / align * align; /* see netc_call */
+    void *at = aligned_alloc(align, rounded);
+#ifdef MADV_HUGEPAGE
+    if (at && align == HUGE_PAGE) madvise(at, rounded, MADV_HUGEPAGE); /* advice: it may fail */
+#endif
     if (at) memset(at, 0, rounded);
     return at;
 }
