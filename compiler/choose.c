@@ -305,7 +305,7 @@ static void order_updates(Graph *g) {
 
 /* --- copies of operands --- */
 
-static bool is_unit(Choose *c, Expr *read, Var *lane) {
+bool choose_is_unit(Choose *c, Expr *read, Var *lane) {
     Pool *p = c->pool;
     long extent = lane->hi + 1, blocks = (extent + PAD - 1) / PAD;
     Var *inner = var_new(p, "l", extent < PAD ? extent : PAD);
@@ -347,7 +347,7 @@ static void find_gathered(void *context, Expr *e) {
     if (e->op != OP_READ || !e_uses(e, o->lane)) return;
     if (e->node->n_rvars == 0 && e->node->kind == NODE_COMP && e->node->type != T_F32) return;
     int axis = axis_of(e, o->lane);
-    if (axis < 0 || is_unit(o->c, e, o->lane)) return;
+    if (axis < 0 || choose_is_unit(o->c, e, o->lane)) return;
     long coef;
     Expr *rest;
     if (!e_affine(o->c->pool, e->arg[axis], o->lane, &coef, &rest) || coef != 1) return;
@@ -360,8 +360,11 @@ static void find_gathered(void *context, Expr *e) {
         Node *copy = copies->by_axis[axis] = add_copy(o->c->g, n, name);
         Layout *l = NEW(o->c->arena, Layout);
         bool samples = n->batched && axis == 0 && n->shape[0] >= PAD;
+        long shape[MAX_RANK];
+        memcpy(shape, n->shape, sizeof shape);
+        if (n->batched) shape[0] = (shape[0] + PAD - 1) / PAD * PAD;
         *l = samples ? samples_innermost(n->rank, n->shape)
-                     : with_innermost(n->rank, n->shape, axis);
+                     : with_innermost(n->rank, shape, axis);
         map_set(o->c->layout, copy, l);
     }
     PUSH(o->c->arena, o->gathered, e);
@@ -717,7 +720,7 @@ Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
     for (int i = 0; i < g->nodes.n; i++) {
         NodeSchedule *ns = schedule_of(c.s, g->nodes.at[i]);
         if (ns->node->kind != NODE_COMP || ns->place != PLACE_KERNEL || ns->loops.n) continue;
-        choose_loops(g, t, ns, choose_goes_parallel(&c, ns->node));
+        choose_loops(g, t, ns, choose_goes_parallel(&c, ns->node), choose_columns(&c, ns->node));
         if (!choose_is_fixed(&c, ns->node)) choose_passes(g, ns, ns);
     }
     add_items(&c);

@@ -374,14 +374,26 @@ static int share_loops(Fusion *f, const bool *own) {
     return host->loops.n;
 }
 
+/* The host's variable along which what a member gathers lies side by side, or null. */
+static Var *columns_of(Fusion *f) {
+    Var *found = NULL;
+    for (int i = 0; i < f->members.n && !found; i++) {
+        const Member *m = f->members.at[i];
+        Var *own = choose_columns(f->c, m->ns->node);
+        for (int k = 0; k < m->ns->node->rank && own; k++)
+            if (m->ns->node->var[k] == own) found = m->axis[k];
+    }
+    return found;
+}
+
 /* Loops of the host outside the members: in the order of memory, the lane in blocks. */
 static int elementwise_loops(Fusion *f, bool parallel) {
     NodeSchedule *host = f->host;
-    choose_loops(f->c->g, f->c->target, host, parallel);
+    choose_loops(f->c->g, f->c->target, host, parallel, columns_of(f));
     int n = 0;
     for (int i = 0; i < host->loops.n; i++) {
         const LoopSpec *spec = &host->loops.at[i];
-        bool everywhere = spec->kind != LOOP_LANE;
+        bool everywhere = spec->kind != LOOP_LANE && spec->kind != LOOP_UNROLL;
         for (int j = 1; j < f->members.n; j++)
             everywhere &= axis_of(f->members.at[j], spec->var) != NULL;
         if (everywhere) host->loops.at[n++] = *spec;

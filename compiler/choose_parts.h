@@ -21,6 +21,8 @@ typedef struct Choose {
 bool choose_is_fixed(Choose *c, const Node *n);
 /* Within a recurrence, is n read by another step? Such a node must be in memory. */
 bool choose_is_carried(Choose *c, const Node *n);
+/* Do neighbors along v lie side by side in what a read reads? */
+bool choose_is_unit(Choose *c, Expr *read, Var *v);
 bool choose_goes_parallel(Choose *c, const Node *n);
 
 /* choose_fuse.c: elementwise kernels that work on the same points become one, a contraction that
@@ -39,8 +41,13 @@ void select_loops(Choose *c, NodeSchedule *ns);
 /* For how many samples at a time its kernel runs, or 0 for all. */
 long select_samples(const Graph *g, const Node *n);
 
-/* choose_tile.c: the loops of one kernel. */
-void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel);
+/* choose_columns.c: the variable of an elementwise node along which what it gathers lies side by
+ * side; null: there is none. */
+Var *choose_columns(Choose *c, const Node *n);
+
+/* choose_tile.c: the loops of one kernel; an elementwise one takes `columns` by few at a time. */
+void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel,
+                  Var *columns);
 /* Those of a contraction; axes marked in `whole` lie in the register tile altogether. */
 void choose_contraction_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel,
                               const bool *whole);

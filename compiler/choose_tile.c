@@ -266,7 +266,8 @@ void choose_passes(const Graph *g, NodeSchedule *ns, const NodeSchedule *of) {
     insert_loop(g, ns, ns->loops.n > 1 && ns->loops.at[0].kind == LOOP_PARALLEL, spec);
 }
 
-void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel) {
+void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel,
+                  Var *columns) {
     Node *n = ns->node;
     Var *lane = choose_lane(n, &ns->layout);
     if (n->reduce == REDUCE_SUM && n->n_rvars) {
@@ -283,11 +284,17 @@ void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parall
             if (lane->hi + 1 <= (blocks ? PAD : 4 * PAD)) continue;
             step = lane->batch ? PAD : 4 * PAD;
         }
+        if (axis[i] == columns) {
+            if (!columns->batch || columns->hi < PAD) continue;
+            step = PAD;
+        }
         bool p = parallel && ns->loops.n == 0 && parallel_is_legal(axis[i], step);
         add_loop(g, ns, p ? LOOP_PARALLEL : LOOP_FOR, axis[i], step, false);
     }
     for (int i = 0; i < n->n_rvars; i++) add_loop(g, ns, LOOP_FOR, n->rvar[i], 1, false);
+    if (columns) add_loop(g, ns, LOOP_FOR, columns, COLUMNS, false);
     if (lane) add_loop(g, ns, LOOP_LANE, lane, 1, false);
+    if (columns) add_loop(g, ns, LOOP_UNROLL, columns, 1, false);
 }
 
 /* --- windows --- */

@@ -69,6 +69,13 @@ static void print_body(Text *t, const Body *body, int indent) {
             text_add(t, "local %s: %s x %ld%s\n", s->buffer->name, type_names[s->buffer->type],
                      s->buffer->size, s->buffer->memory ? " in memory" : "");
             break;
+        case STMT_COLUMNS:
+            text_add(t, "%s[", s->buffer->name);
+            e_print(t, s->offset);
+            text_add(t, "] = columns of %s[", s->from->name);
+            e_print(t, s->at);
+            text_add(t, "], rows %ld apart\n", s->stride);
+            break;
         default: break;
         }
         print_body(t, &s->body, indent + 2);

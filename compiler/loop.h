@@ -43,6 +43,8 @@ typedef enum StmtKind {
     STMT_IF,      /* scalar condition: body, else other */
     STMT_STORE,   /* buffer[offset] = value; where mask says, if there is one */
     STMT_LOCAL,   /* declares buffer */
+    STMT_COLUMNS, /* registers: COLUMNS vectors of buffer from offset on become the columns of a
+                     block of `from`: lane l of column k is from[at + stride * l + k] */
     N_STMT_KINDS
 } StmtKind;
 
@@ -55,6 +57,9 @@ struct Stmt {
     Body body, other;
     Buffer *buffer;
     Expr *offset, *value;
+    Buffer *from; /* COLUMNS */
+    Expr *at;
+    long stride;
 };
 
 typedef struct Routine {

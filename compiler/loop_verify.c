@@ -324,6 +324,25 @@ static void check_local(Check *c, const Stmt *s) {
     PUSH(c->arena, c->locals, ((Local){.buffer = b}));
 }
 
+/* Rows are read element by element: only lanes have room behind what there is. */
+static void check_columns(Check *c, const Stmt *s) {
+    const Buffer *b = s->buffer;
+    int lanes = c->f->target->lanes;
+    check_root(c, s->offset, T_I32);
+    check_root(c, s->at, T_I32);
+    if (b->kind != BUFFER_LOCAL || b->lanes != lanes || b->memory)
+        broken(c, "columns in %s, which is not registers", b->name);
+    if (s->from->kind == BUFFER_LOCAL || s->from->type != b->type)
+        broken(c, "columns of %s", s->from->name);
+    check_buffer(c, b, true);
+    check_buffer(c, s->from, false);
+    Expr *at = e_add(c->pool, one_lane(c, s->at), e_scale(c->pool, c->lane, s->stride));
+    for (int k = 0; k < COLUMNS; k++) {
+        check_bounds(c, s->from, e_offset(c->pool, at, k), 1, NULL, false);
+        check_write(c, b, e_offset(c->pool, s->offset, (long)k * lanes), lanes);
+    }
+}
+
 static void check_body(Check *c, const Body *body) {
     for (int i = 0; i < body->n; i++) {
         const Stmt *s = body->at[i];
@@ -332,6 +351,7 @@ static void check_body(Check *c, const Body *body) {
         case STMT_IF: check_if(c, s); break;
         case STMT_STORE: check_store(c, s); break;
         case STMT_LOCAL: check_local(c, s); break;
+        case STMT_COLUMNS: check_columns(c, s); break;
         default: break;
         }
     }

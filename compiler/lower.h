@@ -85,6 +85,9 @@ bool lower_tile(Lower *L, Frame *f, int depth);
 void lower_term(Lower *L, Frame *f);
 bool is_reduction_loop(const Frame *f, const LoopSpec *spec);
 
+/* lower_columns.c */
+void lower_columns(Lower *L, const Routine *r, Body *body);
+
 /* lower_hoist.c */
 void lower_hoist(Lower *L, const Routine *r, Body *body);
 

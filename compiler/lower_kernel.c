@@ -664,6 +664,14 @@ static bool may_overrun(Lower *L, const Frame *f, int k) {
     return is_const(in_acc) && (long)in_acc->num % L->width == 0;
 }
 
+/* May the last vector repeat elements of the one before? Where nothing else is done with them. */
+static bool may_repeat(const Lower *L, const Frame *f) {
+    const Node *n = f->ns->node;
+    const Buffer *m = L->memory[n->id];
+    return n->reduce == REDUCE_NONE && !f->host && !f->ns->attached.n && m &&
+           m->kind == BUFFER_ARENA;
+}
+
 static void lower_lanes(Lower *L, Frame *f, int depth, PointFn *at, void *context) {
     const LoopSpec *spec = &f->ns->loops.at[depth];
     Pool *p = L->pool;
@@ -689,7 +697,12 @@ static void lower_lanes(Lower *L, Frame *f, int depth, PointFn *at, void *contex
         L->lane = NULL;
         L->out = out;
     }
-    if (scalar_tail) {
+    if (scalar_tail && vectors > 0 && may_repeat(L, f)) {
+        L->lane = var_new(p, "lane", width);
+        f->value[k] = e_add(p, e_offset(p, value, span - width), e_var(p, L->lane));
+        at_depth(L, f, depth + 1, at, context);
+        L->lane = NULL;
+    } else if (scalar_tail) {
         Var *v = var_new(p, spec->var->name, rest);
         if (rest > 1) open_loop(L, LOOP_FOR, v, e_int(p, 0), e_int(p, rest));
         f->value[k] = e_add(p, e_offset(p, value, vectors * width),

@@ -51,6 +51,16 @@ static void print_store(Printer *p, const Stmt *s) {
     p->temps = map_new(p->arena);
 }
 
+static void print_columns(Printer *p, const Stmt *s) {
+    Expr *to = e_op(p->pool, OP_IDIV, s->offset, e_int(p->pool, s->buffer->lanes), NULL);
+    const char *name = c_name(p, s->buffer, s->buffer->name);
+    const char *from = c_name(p, s->from, s->from->name);
+    bool start = is_int(to, 0);
+    c_line(p, "%s_columns%s(%s%s%s, %s + %s, %ld);", s->from->type == T_F32 ? "vf" : "vi",
+           s->from->narrow == 1 ? "8" : "", name, start ? "" : " + ", start ? "" : text_of(p, to),
+           from, text_of(p, s->at), s->stride);
+}
+
 static void print_for(Printer *p, const Stmt *s) {
     if (s->unroll && is_const(s->lo) && is_const(s->hi))
         c_line(p, "#pragma GCC unroll %ld", (long)s->hi->num - (long)s->lo->num);
@@ -90,6 +100,7 @@ static void print_body(Printer *p, const Body *body) {
         case STMT_IF: print_if(p, s); break;
         case STMT_STORE: print_store(p, s); break;
         case STMT_LOCAL: print_local(p, s->buffer); break;
+        case STMT_COLUMNS: print_columns(p, s); break;
         default: break;
         }
     }

@@ -128,11 +128,17 @@ LLVMValueRef llvm_intrinsic(LlvmPrinter *p, const char *name, LLVMTypeRef *type,
 /* print_llvm_expr.c */
 Value llvm_expr(LlvmPrinter *p, Expr *e);
 void llvm_store(LlvmPrinter *p, Buffer *b, Expr *offset, Expr *value);
+void llvm_store_value(LlvmPrinter *p, Buffer *b, Expr *offset, Value x);
+Value llvm_address(LlvmPrinter *p, const Buffer *b, Expr *offset);
+LLVMTypeRef llvm_element(LlvmPrinter *p, const Buffer *b); /* what one takes in memory */
 Memory *llvm_memory(LlvmPrinter *p, const Buffer *b);
 LLVMTypeRef llvm_type(LlvmPrinter *p, Type t, int lanes); /* of values */
 void llvm_var(LlvmPrinter *p, const Var *v, Value is);
 /* A new statement: what was remembered of expressions is forgotten. */
 void llvm_statement(LlvmPrinter *p);
+
+/* print_llvm_columns.c */
+void llvm_columns(LlvmPrinter *p, const Stmt *s);
 
 /* print_llvm_body.c: the statements of the routine in progress */
 void llvm_body(LlvmPrinter *p, const Body *body);

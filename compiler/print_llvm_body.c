@@ -51,7 +51,7 @@ static void weigh(Weight *w, const Body *body) {
     for (int i = 0; i < body->n; i++) {
         const Stmt *s = body->at[i];
         if (s->value) e_visit(s->value, weigh_expr, w);
-        if (s->kind == STMT_STORE && in_register(s->buffer)) {
+        if ((s->kind == STMT_STORE || s->kind == STMT_COLUMNS) && in_register(s->buffer)) {
             PUSH(w->arena, w->written, s->buffer);
             w->keeps |= e_uses(s->offset, w->v);
         }
@@ -309,6 +309,11 @@ static void statements(LlvmPrinter *p, const Body *body) {
             llvm_store(p, s->buffer, s->offset, s->value);
             break;
         case STMT_LOCAL: local(p, s->buffer); break;
+        case STMT_COLUMNS:
+            close_if(p);
+            llvm_statement(p);
+            llvm_columns(p, s);
+            break;
         default: die("a statement of kind %d", s->kind);
         }
     }

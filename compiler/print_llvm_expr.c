@@ -154,8 +154,7 @@ Memory *llvm_memory(LlvmPrinter *p, const Buffer *b) {
     return m;
 }
 
-/* What an element takes in memory. */
-static LLVMTypeRef element_type(LlvmPrinter *p, const Buffer *b) {
+LLVMTypeRef llvm_element(LlvmPrinter *p, const Buffer *b) {
     if (b->narrow == 1) return p->i8;
     return b->type == T_I32 ? p->i32 : llvm_type(p, b->type, 1);
 }
@@ -174,8 +173,8 @@ static LLVMValueRef slot(LlvmPrinter *p, const Buffer *b, Expr *offset) {
     return m->slot[k];
 }
 
-static Value address(LlvmPrinter *p, const Buffer *b, Expr *offset) {
-    LLVMTypeRef type = element_type(p, b);
+Value llvm_address(LlvmPrinter *p, const Buffer *b, Expr *offset) {
+    LLVMTypeRef type = llvm_element(p, b);
     long k;
     Value rest = split(p, offset, &k), base = value_const(llvm_memory(p, b)->base);
     if (!LLVMIsAConstantInt(rest.v)) base = value_gep(p, type, base, rest);
@@ -213,7 +212,7 @@ static Value load(LlvmPrinter *p, const Expr *e) {
     int n = 0;
     Value arg[VALUE_OPERANDS];
     ValueKey key = {.kind = V_LOAD, .code = m->written ? (int)m->stamp : 0,
-                    .type = element_type(p, b)};
+                    .type = llvm_element(p, b)};
     bool where = e->n > 1;
     if (e->lanes > 1) key.type = LLVMVectorType(key.type, (unsigned)e->lanes);
     if (e->arg[0]->lanes > 1) {
@@ -223,7 +222,7 @@ static Value load(LlvmPrinter *p, const Expr *e) {
         LLVMTypeRef mask = LLVMVectorType(p->i1, (unsigned)e->lanes);
         arg[n++] = where ? llvm_expr(p, e->arg[1]) : value_const(LLVMConstAllOnes(mask));
     } else {
-        arg[n++] = address(p, b, e->arg[0]);
+        arg[n++] = llvm_address(p, b, e->arg[0]);
         if (where && e->lanes == 1) {
             arg[0] = value_select(p, llvm_expr(p, e->arg[1]), arg[0], value_const(p->zeros));
         } else if (where) {
@@ -234,8 +233,7 @@ static Value load(LlvmPrinter *p, const Expr *e) {
     return widened(p, b, value_number(p, &key, arg, n, outermost(p, m)), e->lanes);
 }
 
-void llvm_store(LlvmPrinter *p, Buffer *b, Expr *offset, Expr *value) {
-    Value x = llvm_expr(p, value);
+void llvm_store_value(LlvmPrinter *p, Buffer *b, Expr *offset, Value x) {
     if (is_register(p, b)) {
         LLVMValueRef at = slot(p, b, offset);
         LLVMPositionBuilderAtEnd(p->builder, p->block);
@@ -243,13 +241,18 @@ void llvm_store(LlvmPrinter *p, Buffer *b, Expr *offset, Expr *value) {
         return;
     }
     Memory *m = llvm_memory(p, b);
-    Value at = address(p, b, offset);
-    LLVMTypeRef type = element_type(p, b);
-    if (value->lanes > 1) type = LLVMVectorType(type, (unsigned)value->lanes);
+    Value at = llvm_address(p, b, offset);
+    LLVMTypeRef type = llvm_element(p, b);
+    if (LLVMGetTypeKind(LLVMTypeOf(x.v)) == LLVMVectorTypeKind)
+        type = LLVMVectorType(type, LLVMGetVectorSize(LLVMTypeOf(x.v)));
     if (LLVMTypeOf(x.v) != type) x = value_cast(p, LLVMTrunc, x, type);
     LLVMPositionBuilderAtEnd(p->builder, p->block);
     LLVMSetAlignment(LLVMBuildStore(p->builder, x.v, at.v), b->narrow == 1 ? 1 : 4);
     m->stamp = ++p->clock;
+}
+
+void llvm_store(LlvmPrinter *p, Buffer *b, Expr *offset, Expr *value) {
+    llvm_store_value(p, b, offset, llvm_expr(p, value));
 }
 
 /* --- operators --- */

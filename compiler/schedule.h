@@ -49,6 +49,7 @@ enum {
     MAX_PIECES = 12,
     PAD = 16,   /* floats: extents along which vectors lie are padded to a multiple */
     ALIGN = 64, /* bytes: of every buffer, */
+    COLUMNS = 4, /* vectors that gather from the same rows are loaded together (loop.h) */
     SLACK = 64  /* and readable bytes after it: a vector may run over its end */
 };
 

@@ -261,6 +261,63 @@ NETC_INLINE vi vi_gather8_where(vm m, const int8_t *p, vi at) {
 NETC_INLINE vi vi_gatheru8_where(vm m, const uint8_t *p, vi at) {
     NETC_LANEWISE(vi, netc_lane_of(m, i_) ? p[at[i_]] : 0);
 }
+/* to[k], k < 4: what lies at k in each of as many rows as there are lanes, `stride` apart. */
+#if NETC_512 || NETC_256
+#if NETC_512
+#define NETC_UNPACK(how, a, b) _mm512_unpack##how(a, b)
+#define NETC_PAIRS(x) ((__m512d)(x))
+NETC_INLINE __m512 netc_rows(const float *p, long stride) { /* each fourth row */
+    __m512 x = _mm512_castps128_ps512(_mm_loadu_ps(p));
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(p + 4 * stride), 1);
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(p + 8 * stride), 2);
+    return _mm512_insertf32x4(x, _mm_loadu_ps(p + 12 * stride), 3);
+}
+NETC_INLINE vi netc_gather_bytes(const int8_t *p, long stride) {
+    return (vi)_mm512_i32gather_epi32(NETC_I(vi_iota() * vi_set((int32_t)stride)), p, 1);
+}
+#else
+#define NETC_UNPACK(how, a, b) _mm256_unpack##how(a, b)
+#define NETC_PAIRS(x) ((__m256d)(x))
+NETC_INLINE __m256 netc_rows(const float *p, long stride) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)),
+                                _mm_loadu_ps(p + 4 * stride), 1);
+}
+NETC_INLINE vi netc_gather_bytes(const int8_t *p, long stride) {
+    vi at = vi_iota() * vi_set((int32_t)stride);
+    return (vi)_mm256_i32gather_epi32((const int *)(const void *)p, (__m256i)at, 1);
+}
+#endif
+NETC_INLINE void vf_columns(vf *to, const float *p, long stride) {
+    typeof(netc_rows(p, stride)) a = netc_rows(p, stride), b = netc_rows(p + stride, stride),
+                                 c = netc_rows(p + 2 * stride, stride),
+                                 d = netc_rows(p + 3 * stride, stride),
+                                 ab = NETC_UNPACK(lo_ps, a, b), cd = NETC_UNPACK(lo_ps, c, d);
+    to[0] = (vf)NETC_UNPACK(lo_pd, NETC_PAIRS(ab), NETC_PAIRS(cd));
+    to[1] = (vf)NETC_UNPACK(hi_pd, NETC_PAIRS(ab), NETC_PAIRS(cd));
+    ab = NETC_UNPACK(hi_ps, a, b);
+    cd = NETC_UNPACK(hi_ps, c, d);
+    to[2] = (vf)NETC_UNPACK(lo_pd, NETC_PAIRS(ab), NETC_PAIRS(cd));
+    to[3] = (vf)NETC_UNPACK(hi_pd, NETC_PAIRS(ab), NETC_PAIRS(cd));
+}
+NETC_INLINE void vi_columns8(vi *to, const int8_t *p, long stride) {
+    vi x = netc_gather_bytes(p, stride);
+    for (int k = 0; k < 4; k++) to[k] = (vi)((vu)x << (24 - 8 * k)) >> 24;
+}
+#else
+NETC_INLINE void vf_columns(vf *to, const float *p, long stride) {
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < NETC_LANES; i++) to[k][i] = p[stride * i + k];
+}
+NETC_INLINE void vi_columns8(vi *to, const int8_t *p, long stride) {
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < NETC_LANES; i++) to[k][i] = p[stride * i + k];
+}
+#endif
+NETC_INLINE void vi_columns(vi *to, const int32_t *p, long stride) {
+    vf x[4];
+    vf_columns(x, (const float *)(const void *)p, stride);
+    for (int k = 0; k < 4; k++) to[k] = (vi)x[k];
+}
 NETC_INLINE vi vi_fdiv(vi a, vi m) { NETC_LANEWISE(vi, (int32_t)netc_fdiv(a[i_], m[i_])); }
 NETC_INLINE vi vi_fmod(vi a, vi m) { NETC_LANEWISE(vi, (int32_t)netc_fmod(a[i_], m[i_])); }
 

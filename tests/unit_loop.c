@@ -23,7 +23,10 @@ static void setup(void) {
     order(G);
     Layouts *l = layouts_new(program);
     static const char text[] = "function train\n"
+                               "copy xt = x\n"
+                               "layout xt 1 0:24\n"
                                "layout z 0 1:64\n"
+                               "kernel xt { for i 4  lane n  unroll i }\n"
                                "kernel z { parallel n 4 for i 16 for f 6 unroll n lane i }\n"
                                "kernel h { for n 5 lane i }\n";
     Schedule *s[5] = {NULL};
@@ -64,7 +67,7 @@ static Stmt *store_to(const char *name, BufferKind kind) {
 
 START_TEST(what_lower_makes_passes) {
     loop_verify(f, "test");
-    ck_assert_int_eq(f->routines.n, 2);
+    ck_assert_int_eq(f->routines.n, 3);
 }
 END_TEST
 
@@ -174,6 +177,14 @@ static void a_buffer_that_dies_too_soon(void) {
         if (f->buffers.at[i]->kind == BUFFER_ARENA) f->buffers.at[i]->last = 0;
 }
 
+static Stmt *columns(void) { return find(&routine("xt")->body, STMT_COLUMNS, 0); }
+
+static void columns_beyond_the_end(void) { columns()->at = plus(columns()->at, 32 * 24 - 23); }
+
+static void columns_of_rows_too_far_apart(void) { columns()->stride = 96; }
+
+static void columns_beyond_the_registers(void) { columns()->buffer = columns()->from; }
+
 typedef struct Broken {
     void (*by)(void);
     const char *message;
@@ -194,6 +205,9 @@ static const Broken broken[] = {
     {a_local_that_is_not_declared, "is not declared here"},
     {a_local_that_is_read_first, "is read before it is written"},
     {a_part_of_a_register, "is registers, but accessed in part"},
+    {columns_beyond_the_end, "745] may leave its 768 elements"},
+    {columns_of_rows_too_far_apart, "may leave its 768 elements"},
+    {columns_beyond_the_registers, "columns in x, which is not registers"},
     {tasks_that_write_one_place, "tasks store to the same z"},
     {tasks_that_overlap, "tasks store to the same z"},
     {a_parameter_that_no_step_has, "which no step around it has"},

@@ -218,11 +218,24 @@ static __attribute__((noinline)) void train_softmax_cross_entropy1_top(const flo
 /* linear2_by_n */
 static __attribute__((noinline)) void train_linear2_by_n(const float *restrict linear2, float
         *restrict linear2_by_n) {
-    for (long i = 0; i < 10; i++) {
+    for (long i = 0; i < 2; i++) {
 #pragma GCC unroll 3
         for (long v = 0; v < 3; v++) {
-            vf_store(linear2_by_n + 16 * i + 160 * (v / 2) + 8 * (v % 2), vf_gather(linear2,
-                    ((vi_iota() * vi_set(16)) + vi_set((i + 128 * v)))));
+            vf columns_0[4];
+            vf_columns(columns_0, linear2 + 4 * i + 128 * v, 16);
+#pragma GCC unroll 4
+            for (long i2 = 0; i2 < 4; i2++) {
+                vf_store(linear2_by_n + 64 * i + 16 * i2 + 160 * (v / 2) + 8 * (v % 2),
+                        columns_0[i2]);
+            }
+        }
+    }
+#pragma GCC unroll 3
+    for (long v = 0; v < 3; v++) {
+#pragma GCC unroll 2
+        for (long i = 0; i < 2; i++) {
+            vf_store(linear2_by_n + 16 * i + 160 * (v / 2) + 8 * (v % 2) + 128, vf_gather(linear2,
+                    ((vi_iota() * vi_set(16)) + vi_set((128 * v + i + 8)))));
         }
     }
 }
@@ -366,15 +379,35 @@ static __attribute__((noinline)) void train_d_linear2(const float *restrict
 /* linear2_W_by_column */
 static __attribute__((noinline)) void train_linear2_W_by_column(const float *restrict linear2_W,
         float *restrict linear2_W_by_column) {
-    for (long i = 0; i < 10; i++) {
+    for (long i = 0; i < 2; i++) {
 #pragma GCC unroll 2
         for (long v = 0; v < 2; v++) {
-            vf_store(linear2_W_by_column + 32 * i + 8 * v, vf_gather(linear2_W, ((vi_iota() *
-                    vi_set(16)) + vi_set((i + 128 * v)))));
+            vf columns_0[4];
+            vf_columns(columns_0, linear2_W + 4 * i + 128 * v, 16);
+#pragma GCC unroll 4
+            for (long i2 = 0; i2 < 4; i2++) {
+                vf_store(linear2_W_by_column + 128 * i + 8 * v + 32 * i2, columns_0[i2]);
+            }
         }
-        for (long j = 0; j < 4; j++) {
-            linear2_W_by_column[32 * i + j + 16] = linear2_W[i + 16 * j + 256];
+        vf columns_1[4];
+        vf_columns(columns_1, linear2_W + 4 * i + 192, 16);
+#pragma GCC unroll 4
+        for (long i2 = 0; i2 < 4; i2++) {
+            vf_store(linear2_W_by_column + 128 * i + 32 * i2 + 12, columns_1[i2]);
         }
+    }
+#pragma GCC unroll 2
+    for (long v = 0; v < 2; v++) {
+#pragma GCC unroll 2
+        for (long i = 0; i < 2; i++) {
+            vf_store(linear2_W_by_column + 8 * v + 32 * i + 256, vf_gather(linear2_W, ((vi_iota() *
+                    vi_set(16)) + vi_set((128 * v + i + 8)))));
+        }
+    }
+#pragma GCC unroll 2
+    for (long i = 0; i < 2; i++) {
+        vf_store(linear2_W_by_column + 32 * i + 268, vf_gather(linear2_W, ((vi_iota() * vi_set(16))
+                + vi_set((i + 200)))));
     }
 }
 
@@ -694,11 +727,23 @@ static __attribute__((noinline)) void eval_softmax_cross_entropy1_top(const floa
 /* linear2_by_n */
 static __attribute__((noinline)) void eval_linear2_by_n(const float *restrict linear2, float
         *restrict linear2_by_n, long block) {
-    for (long i = 0; i < 10; i++) {
+    for (long i = 0; i < 2; i++) {
 #pragma GCC unroll 2
         for (long v = 0; v < 2; v++) {
-            vf_store(linear2_by_n + 160 * block + 16 * i + 8 * v, vf_gather(linear2, ((vi_iota() *
-                    vi_set(16)) + vi_set((256 * block + i + 128 * v)))));
+            vf columns_0[4];
+            vf_columns(columns_0, linear2 + 256 * block + 4 * i + 128 * v, 16);
+#pragma GCC unroll 4
+            for (long i2 = 0; i2 < 4; i2++) {
+                vf_store(linear2_by_n + 160 * block + 64 * i + 8 * v + 16 * i2, columns_0[i2]);
+            }
+        }
+    }
+#pragma GCC unroll 2
+    for (long v = 0; v < 2; v++) {
+#pragma GCC unroll 2
+        for (long i = 0; i < 2; i++) {
+            vf_store(linear2_by_n + 160 * block + 8 * v + 16 * i + 128, vf_gather(linear2,
+                    ((vi_iota() * vi_set(16)) + vi_set((256 * block + 128 * v + i + 8)))));
         }
     }
 }
