@@ -118,6 +118,14 @@ static void note_weight(void *context, Expr *e) {
     }
 }
 
+static void note_weights(WeightRead *w, const Graph *g, bool batched) {
+    for (int i = 0; i < g->nodes.n; i++) {
+        const Node *n = w->reader = g->nodes.at[i];
+        if (n->kind == NODE_COMP && n->reduce == REDUCE_SUM && n->batched == batched)
+            e_visit(n->body, note_weight, w);
+    }
+}
+
 /* Optimizer states lie as their parameters do. */
 static void follow_parameters(const Program *p, Layouts *l) {
     for (int i = 0; i < p->stored.n; i++) {
@@ -131,13 +139,9 @@ void choose_layouts(const Program *p, Layouts *l) {
     for (int i = 0; i < p->stored.n; i++)
         l->stored[i] = rows(p->stored.at[i]->rank, p->stored.at[i]->shape);
     WeightRead w = {p, l, NULL, NEW_ARRAY(p->arena, bool, p->stored.n + 1)};
-    for (int batched = 1; batched >= 0; batched--) {
-        for (int i = 0; i < p->train->nodes.n; i++) {
-            w.reader = p->train->nodes.at[i];
-            if (w.reader->kind != NODE_COMP || w.reader->reduce != REDUCE_SUM) continue;
-            if (w.reader->batched == batched) e_visit(w.reader->body, note_weight, &w);
-        }
-    }
+    note_weights(&w, p->train, true);
+    note_weights(&w, p->train, false);
+    if (p->settle) note_weights(&w, p->settle, false);
     follow_parameters(p, l);
     layouts_close(l);
 }

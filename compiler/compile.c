@@ -29,6 +29,7 @@ static const Phase phases[] = {
     {"common", rewrite_common, NULL, true},
     {"steps", rewrite_steps, NULL, true},
     {"folds", rewrite_folds, NULL, true},
+    {"merge", NULL, rewrite_merge, true},
     {"materialise", materialise, NULL, false},
     {"expand", expand, NULL, false},
     {"order", order, NULL, false},
@@ -37,8 +38,8 @@ static const Phase phases[] = {
 const char *const dump_names[] = {
     "tree", "network", "graph", "views", "prepared", "increasing", "guards", "values",
     "differentiate", "solve", "views-again", "guards-again", "factors", "select", "algebra",
-    "common", "steps", "folds", "materialise", "expand", "order", "schedule", "loops", "llvm",
-    "asm"};
+    "common", "steps", "folds", "merge", "materialise", "expand", "order", "schedule", "loops",
+    "llvm", "asm"};
 const int n_dump_names = COUNT_OF(dump_names);
 
 static bool dumps(const CompileOptions *o, const char *stage) {
@@ -51,13 +52,21 @@ bool is_rewrite(const char *name) {
     return false;
 }
 
+static bool is_needed(const Graph *g, int function) {
+    return function != FUNCTION_SETTLE || g->n_updates;
+}
+
+bool compiled_has(const Compiled *x, int function) {
+    return is_needed(x->function[function]->graph, function);
+}
+
 static void run_phase(const Phase *phase, Graph **graph, const CompileOptions *o) {
     bool left_out = o->without && !strcmp(o->without, phase->name);
     if (phase->run_program && !left_out) phase->run_program(graph[0]->program);
     for (int i = 0; i < N_FUNCTIONS; i++) {
         if (phase->run && !left_out) phase->run(graph[i]);
         graph_verify(graph[i], phase->name);
-        if (dumps(o, phase->name)) graph_print(o->dumped, graph[i]);
+        if (dumps(o, phase->name) && is_needed(graph[i], i)) graph_print(o->dumped, graph[i]);
     }
 }
 
@@ -67,6 +76,7 @@ static uint64_t hash_graphs(Graph **graph) {
     enum { MEANING = 2 }; /* to be raised when expand or order change what they make */
     uint64_t hash = MEANING;
     for (int i = 0; i < N_FUNCTIONS; i++) {
+        if (!is_needed(graph[i], i)) continue;
         Text t = {.arena = graph[i]->program->arena};
         graph_print(&t, graph[i]);
         hash = hash_bytes(t.at ? t.at : "", t.n, hash);
@@ -86,7 +96,8 @@ static Schedule *choose_legal(Graph *g, const Target *t, const Layouts *l) {
 }
 
 Compiled *compile(Program *p, const CompileOptions *o, Diags *d) {
-    Graph *graph[N_FUNCTIONS] = {p->init, p->prepare, p->train, p->eval, p->predict};
+    Graph *graph[N_FUNCTIONS] = {p->init, p->prepare, p->train, p->eval, p->predict,
+                                 p->settle};
     Compiled *x = NEW(p->arena, Compiled);
     x->program = p;
     x->target = target_find(o->target);
@@ -105,11 +116,12 @@ Compiled *compile(Program *p, const CompileOptions *o, Diags *d) {
     layouts_close(x->layouts);
     for (int i = 0; i < N_FUNCTIONS; i++) {
         if (!schedule[i]) schedule[i] = choose_legal(graph[i], x->target, x->layouts);
-        if (dumps(o, "schedule")) schedule_print(o->dumped, schedule[i], x->layouts);
+        if (dumps(o, "schedule") && is_needed(graph[i], i))
+            schedule_print(o->dumped, schedule[i], x->layouts);
         x->function[i] = lower(schedule[i], x->layouts);
         sections(x->function[i]);
         plan(x->function[i]);
-        if (dumps(o, "loops")) loop_print(o->dumped, x->function[i]);
+        if (dumps(o, "loops") && is_needed(graph[i], i)) loop_print(o->dumped, x->function[i]);
     }
     return x;
 }

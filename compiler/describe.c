@@ -17,10 +17,17 @@ static void shape_to(long *to, int rank, const long *shape) {
     for (int i = 0; i < rank; i++) to[i] = shape[i];
 }
 
+/* All but sums, which come last. */
+static int n_saved(const Compiled *x) {
+    int n = x->layouts->n;
+    while (n > 0 && x->program->stored.at[n - 1]->kind == STORED_SUMS) n--;
+    return n;
+}
+
 static const netc_tensor *tensors(Arena *a, const Compiled *x) {
-    static const netc_kind kinds[N_STORED_KINDS] = {NETC_PARAM, NETC_STATE, NETC_OPTIMIZER};
+    static const netc_kind kinds[STORED_SUMS] = {NETC_PARAM, NETC_STATE, NETC_OPTIMIZER};
     netc_tensor *tensor = NEW_ARRAY(a, netc_tensor, x->layouts->n + 1);
-    for (int i = 0; i < x->layouts->n; i++) {
+    for (int i = 0; i < n_saved(x); i++) {
         const Stored *s = x->program->stored.at[i];
         const Layout *l = &x->layouts->stored[i];
         tensor[i] = (netc_tensor){
@@ -75,11 +82,12 @@ netc_net *describe(const Compiled *x) {
         .abi = NETC_ABI, .version = NETC_VERSION, .name = p->name, .hash = x->hash,
         .target = x->target->name, .flags = x->target->flags,
         .state_bytes = costs.state_bytes, .arena_bytes = costs.arena_bytes,
-        .tensor = tensors(p->arena, x), .n_tensors = x->layouts->n,
+        .tensor = tensors(p->arena, x), .n_tensors = n_saved(x),
         .layer = layers(p->arena, p), .n_layers = p->n_layers,
         .data = data(p->arena, &p->data), .training = training(&p->training),
         .prepare_batch = p->prepare->batch, .eval_batch = p->eval->batch,
         .train_steps = p->train->batch / p->training.batch,
+        .settle_steps = compiled_has(x, FUNCTION_SETTLE) ? SETTLE * p->train->batch : 0,
         .train_flops = costs.train_flops, .predict_flops = costs.predict_flops};
     net->x_rank = sample_shape(graph_find_output(p->prepare, "x"), net->x_shape);
     net->output_rank = sample_shape(graph_find_output(p->eval, "output"), net->output_shape);

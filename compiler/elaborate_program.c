@@ -294,6 +294,7 @@ static void build_graphs(Elab *e, Scope *s, const Def *net, Tree *rule) {
     p->train = graph_new(p, "train", p->training.batch);
     p->eval = graph_new(p, "eval", EVAL_BATCH);
     p->predict = graph_new(p, "predict", 1);
+    p->settle = graph_new(p, "settle", 1);
     Tensor *x = prepare(e, s, net->data);
     int site = e->site;
     if (x) train(e, s, net, x, rule);
@@ -318,6 +319,6 @@ void build_program(Elab *e, const Def *net) {
     if (!good || !complete) return;
     build_graphs(e, s, net, rule);
     if (diags_errors(e->diags)) return;
-    Graph *all[] = {p->init, p->prepare, p->train, p->eval, p->predict};
+    Graph *all[] = {p->init, p->prepare, p->train, p->eval, p->predict, p->settle};
     for (int i = 0; i < COUNT_OF(all); i++) graph_sort(all[i]);
 }

@@ -137,6 +137,7 @@ typedef enum StoredKind {
     STORED_PARAM,     /* trained */
     STORED_STATE,     /* a layer's, such as running means: saved, no derivative */
     STORED_OPTIMIZER, /* a rule's, such as moments: one per parameter, named PARAM.STATE */
+    STORED_SUMS, /* of a parameter's elements (rewrite_merge.c): made anew from it, not saved */
     N_STORED_KINDS
 } StoredKind;
 
@@ -189,6 +190,7 @@ struct Program {
     Graph *train;   /* inputs x, label; outputs "loss" (mean over the step's samples, scalar) */
     Graph *eval;    /* inputs x, label; outputs "loss" [n], "prediction" [n], "output" [n, ...] */
     Graph *predict; /* input x, batch 1; output "output", "prediction" */
+    Graph *settle;  /* no inputs or outputs; updates what train leaves behind, or nothing */
     int n_sites;    /* random draws in the elaborated net */
     struct LayerRow { /* the table that people see: --summary, the generated file's head */
         const char *name, *text; /* "pool1", "pool(2, stride = 1)" */

@@ -99,7 +99,8 @@ static void print_remarks(Text *t, const Node *n) {
     text_add(t, "\n");
 }
 
-static const char *const stored_kinds[N_STORED_KINDS] = {"param", "state", "optimizer"};
+static const char *const stored_kinds[N_STORED_KINDS] = {"param", "state", "optimizer",
+                                                        "sums"};
 
 static void print_node(Text *t, const Node *n) {
     print_head(t, n);
@@ -164,9 +165,10 @@ void program_print(Text *t, const Program *p) {
         print_shape(t, s->rank, s->shape);
         text_add(t, "\n");
     }
-    Graph *const graphs[] = {p->init, p->prepare, p->train, p->eval, p->predict};
+    Graph *const graphs[] = {p->init, p->prepare, p->train, p->eval, p->predict,
+                             p->settle};
     for (int i = 0; i < COUNT_OF(graphs); i++) {
-        if (!graphs[i]) continue;
+        if (!graphs[i] || (graphs[i] == p->settle && !p->settle->n_updates)) continue;
         text_add(t, "\n");
         graph_print(t, graphs[i]);
     }

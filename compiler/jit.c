@@ -41,10 +41,10 @@ typedef struct Jit {
 
 /* Training is worth the most, and is cut in parts for several threads. */
 static const int order[N_FUNCTIONS] = {FUNCTION_TRAIN, FUNCTION_INIT, FUNCTION_PREPARE,
-                                       FUNCTION_EVAL, FUNCTION_PREDICT};
-static const int parts[N_FUNCTIONS] = {1, 1, 4, 1, 1};
+                                       FUNCTION_EVAL, FUNCTION_PREDICT, FUNCTION_SETTLE};
+static const int parts[N_FUNCTIONS] = {1, 1, 4, 1, 1, 1};
 static const CodeEffort effort[N_FUNCTIONS] = {CODE_ONCE, CODE_HOT, CODE_HOT, CODE_SOME,
-                                               CODE_SOME};
+                                               CODE_SOME, CODE_SOME};
 
 static void dispose(const Work *w) {
     LLVMDisposeModule(w->module);
@@ -149,8 +149,10 @@ static void print_part(Jit *j, int function, int part) {
 /* The one thread that prints, since that takes the program's pool and arena. */
 static void *printer(void *context) {
     Jit *j = context;
-    for (int i = 0; i < N_FUNCTIONS && !j->quit; i++)
-        for (int k = 0; k < parts[order[i]] && !j->quit; k++) print_part(j, order[i], k);
+    for (int i = 0; i < N_FUNCTIONS; i++) {
+        int n = compiled_has(j->x, order[i]) ? parts[order[i]] : 0;
+        for (int k = 0; k < n && !j->quit; k++) print_part(j, order[i], k);
+    }
     pthread_mutex_lock(&j->mutex);
     j->printed = true;
     pthread_cond_broadcast(&j->more);
@@ -178,15 +180,17 @@ static void stop(Jit *j) {
 
 static void make_stubs(Jit *j, netc_net *net) {
     netc_function **member[N_FUNCTIONS] = {&net->init, &net->prepare, &net->train, &net->eval,
-                                           &net->predict};
+                                           &net->predict, &net->settle};
     Program *p = j->x->program;
     Work w = {.context = LLVMContextCreate()};
     w.module = print_llvm_stubs(w.context, p->name, j->x->function, N_FUNCTIONS, j);
     code_add(j->space, code_compile(w.module, CODE_GLUE, LLVMObjectFile));
     dispose(&w);
-    for (int i = 0; i < N_FUNCTIONS; i++)
+    for (int i = 0; i < N_FUNCTIONS; i++) {
+        if (!compiled_has(j->x, i)) continue;
         *member[i] = (netc_function *)code_find(
             j->space, arena_printf(p->arena, "%s_stub_%s", p->name, function_names[i]));
+    }
     if (p->training.rate)
         net->rate = (double (*)(const netc_call *))code_find(
             j->space, arena_printf(p->arena, "%s_rate", p->name));
@@ -227,6 +231,7 @@ int jit_main(const Compiled *x, bool perf, int argc, char **argv) {
 void jit_dump(Text *t, const Compiled *x, const char *stage) {
     code_start();
     for (int i = 0; i < N_FUNCTIONS; i++) {
+        if (!compiled_has(x, i)) continue;
         Work w = {.context = LLVMContextCreate()};
         w.module = print_llvm(w.context, x->program->name, x->function[i], 0, 1,
                               i == FUNCTION_INIT);

@@ -29,10 +29,10 @@ static const char usage[] =
     "  --dump=STAGE      print a stage: tree, network (for graphviz), graph, views, prepared,\n"
     "                    increasing, guards, values, differentiate, solve, views-again,\n"
     "                    guards-again, factors, select, algebra, common, steps, folds,\n"
-    "                    materialise, expand, order, schedule, loops, llvm, asm\n"
+    "                    merge, materialise, expand, order, schedule, loops, llvm, asm\n"
     "  --without=STAGE   leave out a rewrite: views, prepared, increasing, guards, values,\n"
     "                    views-again, guards-again, factors, select, algebra, common, steps,\n"
-    "                    folds\n"
+    "                    folds, merge\n"
     "  --schedule=FILE   take the schedule from a file instead of choosing one\n"
     "  --profile         write a program whose command bench can tell the time of each kernel\n"
     "  --help, --version\n";

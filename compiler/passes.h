@@ -21,6 +21,7 @@ void rewrite_algebra(Graph *g);    /* identities of single expressions */
 void rewrite_common(Graph *g);     /* equal tensors are computed once */
 void rewrite_steps(Graph *g);      /* several steps of one sample each become one call */
 void rewrite_folds(Graph *g);      /* sums and results that repeat are computed once */
+void rewrite_merge(Program *p);    /* parameters read only in sums are stored as those */
 void expand(Graph *g);        /* exp, draws and their kin become arithmetic */
 void order(Graph *g);         /* every reduction gets its order: the graph is frozen */
 #endif

@@ -12,8 +12,10 @@ enum {
     FUNCTION_TRAIN,
     FUNCTION_EVAL,
     FUNCTION_PREDICT,
+    FUNCTION_SETTLE,
     N_FUNCTIONS
 };
+enum { SETTLE = 64 }; /* calls of train to one of settle, for which they take no longer */
 extern const char *const function_names[N_FUNCTIONS];
 
 struct Compiled {
@@ -26,6 +28,8 @@ struct Compiled {
     double train_flops; /* useful operations of a step */
 };
 
+/* Is there such a function? Not every program needs each. */
+bool compiled_has(const Compiled *x, int function);
 /* The runtime's description of x, but for its functions; in the program's arena. */
 netc_net *describe(const Compiled *x);
 

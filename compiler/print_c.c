@@ -8,7 +8,8 @@
 #include <ctype.h>
 #include <string.h>
 
-const char *const function_names[N_FUNCTIONS] = {"init", "prepare", "train", "eval", "predict"};
+const char *const function_names[N_FUNCTIONS] = {"init", "prepare", "train", "eval", "predict",
+                                                 "settle"};
 
 /* --- routines --- */
 
@@ -363,7 +364,7 @@ void print_c(Text *c, Text *h, const Compiled *x) {
     p.profile = x->profile;
     if (x->profile) c_kernels(&p, x);
     for (int i = 0; i < N_FUNCTIONS; i++) {
-        print_function(&p, x->function[i]);
+        if (compiled_has(x, i)) print_function(&p, x->function[i]);
         p.first_kernel += x->function[i]->routines.n;
     }
     c_descriptor(&p, x);

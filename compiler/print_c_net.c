@@ -132,10 +132,11 @@ void c_descriptor(Printer *p, const Compiled *x) {
            list(p, net->output_rank, net->output_shape));
     c_line(p, ".prepare_batch = %ld, .eval_batch = %ld,", net->prepare_batch, net->eval_batch);
     c_line(p, ".train_steps = %ld,", net->train_steps);
+    if (net->settle_steps) c_line(p, ".settle_steps = %ld,", net->settle_steps);
     c_line(p, ".train_flops = %.17g, .predict_flops = %.17g,", net->train_flops,
            net->predict_flops);
     for (int i = 0; i < N_FUNCTIONS; i++)
-        c_line(p, ".%s = %s,", function_names[i], function_names[i]);
+        if (compiled_has(x, i)) c_line(p, ".%s = %s,", function_names[i], function_names[i]);
     if (x->program->training.rate) c_line(p, ".rate = rate,");
     if (x->profile)
         c_line(p, ".kernel = kernels, .n_kernels = sizeof kernels / sizeof *kernels - 1,");

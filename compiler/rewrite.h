@@ -28,4 +28,7 @@ typedef struct Factors {
 void expr_factors(Arena *a, Expr *e, Factors *out);
 /* Their product from the left, or null for none. */
 Expr *factors_product(Pool *p, const Factors *f);
+/* rewrite_folds.c: makes the read of a stored tensor in a sum of products, where some variables
+ * occur nowhere else, one of sums over those; returns the node of these sums, or null. */
+Node *fold_stored(Graph *g, Node *n, const Stored *s);
 #endif

@@ -129,15 +129,16 @@ static Expr *folded(Graph *g, const Node *n, Expr *factor, const bool *only, con
     return e_read(p, f, index, axes->n);
 }
 
-static bool fold_factor(Graph *g, Node *n, Factors *f, int factor) {
+/* With `always`, whether it pays or not. The node of the factor's sums; null: stays as it is. */
+static Node *fold_factor(Graph *g, Node *n, Factors *f, int factor, bool always) {
     Pool *p = g->program->pool;
     Expr *e = f->at.at[factor];
     bool only[64] = {false};
-    if (n->n_rvars > COUNT_OF(only) || !only_of(n, f, factor, only)) return false;
+    if (n->n_rvars > COUNT_OF(only) || !only_of(n, f, factor, only)) return NULL;
     Axes axes = {0};
     double products = 1, kept = 1, additions = 1;
     for (int i = 0; i < n->n_rvars; i++) {
-        if (n->rvar[i]->lo) return false;
+        if (n->rvar[i]->lo) return NULL;
         if (!only[i]) add_axis(&axes, n->rvar[i], e);
         products *= extent(n->rvar[i]);
         if (!only[i]) kept *= extent(n->rvar[i]);
@@ -151,23 +152,40 @@ static bool fold_factor(Graph *g, Node *n, Factors *f, int factor) {
     }
     bool samples = n->batched && e_uses(e, n->var[0]);
     for (int i = 0; i < axes.n && i < MAX_RANK; i++) samples |= axes.var[i]->batch;
-    if (samples || axes.n > MAX_RANK || !expr_reads_inside(p, NULL, e)) return false;
-    if (products - kept < 2 * additions) return false;
-    f->at.at[factor] = folded(g, n, e, only, &axes);
+    if (samples || axes.n > MAX_RANK || !expr_reads_inside(p, NULL, e)) return NULL;
+    if (!always && products - kept < 2 * additions) return NULL;
+    Expr *read = f->at.at[factor] = folded(g, n, e, only, &axes);
     n->body = factors_product(p, f);
     for (int i = n->n_rvars - 1; i >= 0; i--)
         if (only[i]) drop_rvar(n, i);
-    return true;
+    return read->node;
 }
 
-static void fold_factors(Graph *g, Node *n) {
+/* n's factors, and a list of reduction variables of its own. */
+static Factors separate(Graph *g, Node *n) {
     Factors f = {0};
     expr_factors(g->program->arena, n->body, &f);
-    if (f.at.n < 2) return;
     Var **own = NEW_ARRAY(g->program->arena, Var *, n->n_rvars + 1);
     for (int i = 0; i < n->n_rvars; i++) own[i] = n->rvar[i];
     n->rvar = own;
-    for (int i = 0; i < f.at.n && n->n_rvars > 1; i++) fold_factor(g, n, &f, i);
+    return f;
+}
+
+static void fold_factors(Graph *g, Node *n) {
+    Factors f = separate(g, n);
+    if (f.at.n < 2) return;
+    for (int i = 0; i < f.at.n && n->n_rvars > 1; i++) fold_factor(g, n, &f, i, false);
+}
+
+Node *fold_stored(Graph *g, Node *n, const Stored *s) {
+    if (!is_sum(n)) return NULL;
+    Factors f = separate(g, n);
+    for (int i = 0; i < f.at.n && f.at.n > 1; i++) {
+        const Expr *e = f.at.at[i];
+        if (e->op == OP_READ && e->node->kind == NODE_STORED && e->node->stored == s)
+            return fold_factor(g, n, &f, i, true);
+    }
+    return NULL;
 }
 
 /* --- results that repeat --- */

@@ -182,10 +182,11 @@ static bool parse_inline(ScheduleParse *p) {
 
 /* --- functions --- */
 
-enum { FUNCTIONS = 5 };
+enum { FUNCTIONS = 6 };
 
 static Graph *graph_number(const Program *p, int i) {
-    return (Graph *[FUNCTIONS]){p->init, p->prepare, p->train, p->eval, p->predict}[i];
+    return (Graph *[FUNCTIONS]){p->init, p->prepare, p->train,
+                                p->eval, p->predict, p->settle}[i];
 }
 
 static const Mark *mark_of(const ScheduleParse *p, const NodeSchedule *ns) {

@@ -47,6 +47,8 @@ static double train(Bench *b, bool resident) {
         netc_prepare(s, s->bytes, s->x, (long)count);
     }
     s->net->train(&call);
+    long steps = (first + (long)count) / s->net->training.batch;
+    netc_settle(s->net, &call, steps, (long)call.steps_per_epoch);
     return count;
 }
 

@@ -298,6 +298,16 @@ static bool is_ours(const netc_safetensors *s) {
     return format && !strcmp(format, FORMAT);
 }
 
+/* The state block's tensors have been read: what the network makes of them follows. */
+static bool settle(const netc_net *net, void *state, netc_error *error) {
+    if (!net->settle) return true;
+    netc_call call = {.state = state, .arena = netc_alloc(net->arena_bytes)};
+    if (!call.arena) return netc_fail(error, "not enough memory");
+    net->settle(&call);
+    free(call.arena);
+    return true;
+}
+
 bool netc_load_weights(const netc_net *net, void *state, const char *path, double *data_mean,
                        double *data_std, netc_error *error) {
     netc_safetensors s;
@@ -315,7 +325,7 @@ bool netc_load_weights(const netc_net *net, void *state, const char *path, doubl
         *data_std = p.data_std;
     }
     netc_safetensors_free(&s);
-    return ok;
+    return ok && settle(net, state, error);
 }
 
 bool netc_checkpoint_begin(const char *path, const netc_net *net, void *state, int *n,
@@ -331,7 +341,7 @@ bool netc_checkpoint_begin(const char *path, const netc_net *net, void *state, i
         ++*n;
     }
     netc_safetensors_free(&s);
-    return true;
+    return settle(net, state, error);
 }
 
 static bool is_finite(double x) { return x - x == 0; }
@@ -378,5 +388,5 @@ bool netc_checkpoint_read(netc_checkpoint *c, const char *path, const netc_net *
         c->same_hash = written && !strcmp(written, hash);
     }
     netc_safetensors_free(&s);
-    return ok;
+    return ok && settle(net, state, error) && (!last || settle(net, best, error));
 }

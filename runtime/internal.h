@@ -77,6 +77,9 @@ void netc_session_close(netc_session *s);
 /* Samples index[0..n) (or, where index is null, first .. first + n - 1) to s->bytes, s->label. */
 void netc_gather(netc_session *s, const netc_samples *from, const int32_t *index, long first,
                  long n);
+/* After the call of train that made an epoch's first `done` steps: settle where it is time. False
+ * where the state cannot be read yet. */
+bool netc_settle(const netc_net *net, const netc_call *call, long done, long steps_per_epoch);
 void netc_prepare(netc_session *s, const uint8_t *bytes, float *x, long n);
 /* Loss and metrics over n samples of a set, as in netc_gather; m is started here. */
 bool netc_evaluate(netc_session *s, const netc_samples *set, const int32_t *index, long n,

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include "netc_math.h"
 
-enum { NETC_MAX_RANK = 8, NETC_ABI = 2, NETC_ALIGN = 64 };
+enum { NETC_MAX_RANK = 8, NETC_ABI = 3, NETC_ALIGN = 64 };
 
 /* One tensor of the state block. Element i lies `sum over pieces (i[axis] / div % count) * stride`
  * floats after `offset`; the pieces of all axes together tell the layout that the compiler chose.
@@ -119,6 +119,12 @@ typedef struct netc_net {
     netc_function *train;
     netc_function *eval;
     netc_function *predict;
+    /* Null, or what brings tensors of the state block up to date that train leaves behind: after
+     * training, before anything but train reads the state; and with a step of 0 after tensors were
+     * written by others than init. What training goes on to depends on when, to within rounding:
+     * within an epoch at multiples of settle_steps, and at its end. */
+    netc_function *settle;
+    long settle_steps; /* a multiple of train_steps; 0 without settle */
     double (*rate)(const netc_call *call); /* the learning rate at call's step; or null */
     netc_kernel *kernel; /* compiled with --profile, else null: written by every call */
     int n_kernels;

@@ -116,6 +116,13 @@ void netc_prepare(netc_session *s, const uint8_t *bytes, float *x, long n) {
     }
 }
 
+bool netc_settle(const netc_net *net, const netc_call *call, long done, long steps_per_epoch) {
+    if (!net->settle) return true;
+    bool due = done % net->settle_steps == 0 || done >= steps_per_epoch;
+    if (due) net->settle(call);
+    return due;
+}
+
 bool netc_evaluate(netc_session *s, const netc_samples *set, const int32_t *index, long n,
                    netc_metrics *m, netc_error *error) {
     netc_call call = s->call;

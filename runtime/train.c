@@ -3,7 +3,8 @@
  * A training is its state block and its netc_position, nothing else: the order of samples and all
  * draws follow from the seed, the epoch and the step. So what is saved at any step goes on to the
  * same bits. A network may make several steps a call: calls begin at the same steps of an epoch
- * whatever happened before, and what interrupts takes effect at a call's end.
+ * whatever happened before, and so it is settled, where it needs that. What interrupts takes effect
+ * at a call's end, and once the network is settled.
  */
 #include "internal.h"
 #include <errno.h>
@@ -25,6 +26,7 @@ typedef struct Training {
     int32_t *order; /* the epoch's */
     float *work;
     long steps_per_epoch;
+    bool settled; /* the state can be read */
     char default_save[300];
     const char *save;
     long saved_step; /* of what the file holds; -1: nothing of this training */
@@ -103,6 +105,8 @@ static bool train_steps(Training *t, netc_error *error) {
     long from = t->p.step + 1;
     t->p.step += (count + t->p.batch - 1) / t->p.batch;
     t->p.loss_sum += (double)loss * (double)count;
+    t->settled = netc_settle(t->net, &call, t->p.step - t->p.epoch * t->steps_per_epoch,
+                             t->steps_per_epoch);
     return loss - loss == 0 || diverged(t, loss, from, error);
 }
 
@@ -122,7 +126,8 @@ static Outcome run_epoch(Training *t, netc_error *error) {
     while (t->p.step < end) {
         if (!train_steps(t, error)) return FAILED;
         netc_progress_step(&t->progress, &t->p);
-        if (t->p.step < end && should_stop(t)) return save(t, error) ? PAUSED : FAILED;
+        if (t->p.step < end && t->settled && should_stop(t))
+            return save(t, error) ? PAUSED : FAILED;
     }
     t->last.seconds = netc_now() - begun;
     t->last.samples = t->p.samples - (first - t->p.epoch * t->steps_per_epoch) * t->p.batch;

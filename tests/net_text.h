@@ -82,7 +82,7 @@ static inline Stored *stored_named(const Program *p, const char *name) {
 }
 
 static inline void verify_all(Program *p) {
-    Graph *all[] = {p->init, p->prepare, p->train, p->eval, p->predict};
+    Graph *all[] = {p->init, p->prepare, p->train, p->eval, p->predict, p->settle};
     for (int i = 0; i < COUNT_OF(all); i++) graph_verify(all[i], "elaborate");
 }
 

@@ -108,8 +108,10 @@ static void add_program(Program *p, const char *target, const char *what) {
     CompileOptions options = {.target = target};
     const Compiled *x = compile(p, &options, diags);
     ck_assert_ptr_nonnull(x);
-    Graph *graph[N_FUNCTIONS] = {p->init, p->prepare, p->train, p->eval, p->predict};
-    for (int i = 0; i < N_FUNCTIONS; i++) add_function(x, graph[i], i, what);
+    Graph *graph[N_FUNCTIONS] = {p->init, p->prepare, p->train, p->eval, p->predict,
+                                 p->settle};
+    for (int i = 0; i < N_FUNCTIONS; i++)
+        if (compiled_has(x, i)) add_function(x, graph[i], i, what);
 }
 
 static void run_all(const char *target) {

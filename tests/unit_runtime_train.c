@@ -70,12 +70,20 @@ static void ck_assert_same_file(const char *a, const char *b) {
 
 static void no_part_is_left(void) { ck_assert_int_ne(system("ls | grep -q part"), 0); }
 
+static void setup_plain(void) {
+    sample_net.train = sample_train;
+    sample_net.train_steps = 1;
+    sample_net.init = sample_init;
+    sample_net.settle = NULL;
+    sample_net.settle_steps = 0;
+    sample_net.state_bytes = sizeof(sample_state);
+}
+
 /* What train { } says, back as the sample has it. */
 static void setup(void) {
     sample_net.training = (netc_training){.batch = BATCH, .epochs = 4, .seed = 1};
     sample_net.data.validation = 0;
-    sample_net.train = sample_train;
-    sample_net.train_steps = 1;
+    setup_plain();
     sample_full_rate = 0.02;
     file_limit = 0;
     setenv("NETC_DATA", sample_folder, 1);
@@ -163,6 +171,58 @@ START_TEST(going_on_gives_the_same_bits) {
         ck_assert_int_eq(run("train --resume part.safetensors --threads 2"), 0);
         ck_assert_same_file("whole.safetensors", "part.safetensors");
     }
+}
+END_TEST
+
+/* A network that trains weights of its own, behind the state, and settles them. */
+typedef struct Hiding {
+    sample_state s;
+    float hidden[IN / BLOCK][CLASSES][BLOCK];
+} Hiding;
+
+static void hide(Hiding *h) { memcpy(h->hidden, h->s.W, sizeof h->hidden); }
+
+static void init_hidden(const netc_call *call) {
+    sample_init(call);
+    hide(call->state);
+}
+
+static void train_hidden(const netc_call *call) {
+    Hiding *h = call->state;
+    float given[IN / BLOCK][CLASSES][BLOCK];
+    memcpy(given, h->s.W, sizeof given);
+    memcpy(h->s.W, h->hidden, sizeof given);
+    sample_train(call);
+    hide(h);
+    memcpy(h->s.W, given, sizeof given);
+}
+
+static void settle_hidden(const netc_call *call) {
+    Hiding *h = call->state;
+    if (call->step > 0) memcpy(h->s.W, h->hidden, sizeof h->hidden);
+    hide(h);
+}
+
+/* What is saved and evaluated is settled, what is read is too, and what interrupts waits for it. */
+START_TEST(weights_that_settle) {
+    decide_between_epochs();
+    ck_assert_int_eq(run("train --save one.safetensors "), 0);
+    sample_net.init = init_hidden;
+    sample_net.train = train_hidden;
+    sample_net.settle = settle_hidden;
+    sample_net.settle_steps = 4;
+    sample_net.state_bytes = sizeof(Hiding);
+    ck_assert_int_eq(run("train --save many.safetensors"), 0);
+    ck_assert_same_file("one.safetensors", "many.safetensors");
+    ck_assert_int_eq(run("train --save part.safetensors --steps 6"), 0);
+    ck_assert_said("stopped after step 8 (epoch 1 of 12)");
+    ck_assert_int_eq(run("train --resume part.safetensors --steps 70"), 0);
+    ck_assert_int_eq(run("train --resume part.safetensors"), 0);
+    ck_assert_same_file("one.safetensors", "part.safetensors");
+    ck_assert_int_eq(run("train --start one.safetensors --save many.safetensors"), 0);
+    setup_plain();
+    ck_assert_int_eq(run("train --start one.safetensors --save part.safetensors"), 0);
+    ck_assert_same_file("part.safetensors", "many.safetensors");
 }
 END_TEST
 
@@ -675,6 +735,7 @@ int main(void) {
     tcase_add_test(t, each_epoch_takes_all_samples_in_its_order);
     tcase_add_loop_test(t, going_on_gives_the_same_bits, 0, sizeof stops / sizeof *stops);
     tcase_add_test(t, several_steps_a_call);
+    tcase_add_test(t, weights_that_settle);
     tcase_add_test(t, threads_do_not_matter);
     tcase_add_test(t, seeds_matter);
     tcase_add_test(t, more_epochs_can_follow);

@@ -152,6 +152,136 @@ START_TEST(prepared_samples_that_repeat) {
 }
 END_TEST
 
+/* --- sums that are stored --- */
+
+static Program *whole_program(const char *items, bool merged) {
+    Program *p = small_net(steps_defs, STEPS_SHAPE, items);
+    ck_assert_msg(p != NULL, "%s", said());
+    Graph *all[] = {p->init, p->train, p->eval, p->predict};
+    for (int i = 0; i < COUNT_OF(all); i++) {
+        for (int k = 0; k < COUNT_OF(before); k++) before[k](all[i]);
+        rewrite_steps(all[i]);
+        rewrite_folds(all[i]);
+    }
+    if (merged) rewrite_merge(p);
+    verify_all(p);
+    return p;
+}
+
+static Interp *interp_of(Graph *g, Interp *state, double step) {
+    Interp *in = interpret_new(arena, g, true);
+    if (state) interpret_copy_stored(in, state);
+    set_hosts(in, (long)step);
+    interpret_host(in, HOST_COUNT, (double)(g->batch < 3 ? g->batch : 3));
+    return in;
+}
+
+static void run_all(Interp *in) {
+    interpret_run(in);
+    interpret_update(in);
+}
+
+static Interp *settled(Program *p, Interp *state, double step) {
+    Interp *in = interp_of(p->settle, state, step);
+    run_all(in);
+    return in;
+}
+
+static long elements(const Stored *s) {
+    long size = 1;
+    for (int k = 0; k < s->rank; k++) size *= s->shape[k];
+    return size;
+}
+
+static void expect_same_stored(Program *p, Interp *a, Program *q, Interp *b) {
+    for (int i = 0; i < p->stored.n; i++)
+        expect_same(p->stored.at[i]->name, interpret_stored(a, p->stored.at[i]),
+                    interpret_stored(b, q->stored.at[i]), elements(p->stored.at[i]));
+}
+
+static void fill_inputs(Interp *in, Graph *g, uint64_t seed) {
+    Interp *filled = interpret_new(arena, g, true);
+    numeric_fill(filled, g, seed);
+    for (int i = 0; i < g->inputs.n; i++) {
+        const Node *x = g->inputs.at[i];
+        memcpy(interpret_values(in, x), interpret_values(filled, x),
+               sizeof(double) * (size_t)numeric_size(x));
+    }
+}
+
+static void expect_same_outputs(Program *p, Interp *a, Program *q, Interp *b) {
+    Interp *x = interp_of(p->eval, a, 1), *y = interp_of(q->eval, b, 1);
+    fill_inputs(x, p->eval, 5);
+    fill_inputs(y, q->eval, 5);
+    interpret_run(x);
+    interpret_run(y);
+    Node *of = graph_find_output(p->eval, "output");
+    expect_same("output", interpret_values(x, of),
+                interpret_values(y, graph_find_output(q->eval, "output")),
+                3 * numeric_size(of) / p->eval->batch);
+}
+
+static const char *const merged_cases[] = {
+    "model thrice -> flatten -> dense(50) -> relu -> dense(3)  loss softmax_cross_entropy\n"
+    "train { optimizer sgd(lr = 0.05)  batch 1 }",
+    "model thrice -> flatten -> dense(50) -> relu -> dense(3)  loss softmax_cross_entropy\n"
+    "train { optimizer sgd(lr = cosine(0.05))  batch 6 }",
+};
+
+/* From init, from tensors that were given, and through several calls. */
+START_TEST(sums_in_place_of_terms) {
+    Program *p = whole_program(merged_cases[_i], false), *q = whole_program(merged_cases[_i], true);
+    ck_assert_int_eq(p->settle->n_updates, 0);
+    ck_assert_int_eq(q->settle->n_updates, 2);
+    ck_assert_int_eq(q->stored.n, p->stored.n + 1);
+    Interp *a = interp_of(p->init, NULL, 0), *b = interp_of(q->init, NULL, 0);
+    for (int given = 0; given < 2; given++) {
+        if (given) {
+            for (int i = 0; i < p->stored.n; i++)
+                for (long k = 0; k < elements(p->stored.at[i]); k++)
+                    interpret_stored(a, p->stored.at[i])[k] *= 1.5;
+            for (int i = 0; i < p->stored.n; i++)
+                memcpy(interpret_stored(b, q->stored.at[i]), interpret_stored(a, p->stored.at[i]),
+                       sizeof(double) * (size_t)elements(p->stored.at[i]));
+            b = settled(q, b, 0);
+        } else {
+            run_all(a);
+            run_all(b);
+        }
+        expect_same_stored(p, a, q, b);
+        expect_same_outputs(p, a, q, b);
+        for (int call = 0; call < 3; call++) {
+            Interp *x = interp_of(p->train, a, 1 + call), *y = interp_of(q->train, b, 1 + call);
+            fill_inputs(x, p->train, 7 + (uint64_t)call);
+            fill_inputs(y, q->train, 7 + (uint64_t)call);
+            run_all(a = x);
+            run_all(b = y);
+        }
+        b = settled(q, b, 1);
+        expect_same_stored(p, a, q, b);
+        expect_same_outputs(p, a, q, b);
+    }
+}
+END_TEST
+
+static const char *const not_merged[] = {
+    /* what a step adds depends on the weight, or on a state of its own */
+    "model thrice -> flatten -> dense(50) -> relu -> dense(3)  loss softmax_cross_entropy + l2(0.1)"
+    "\ntrain { optimizer sgd(lr = 0.05)  batch 6 }",
+    "model thrice -> flatten -> dense(50) -> relu -> dense(3)  loss softmax_cross_entropy\n"
+    "train { optimizer sgd(lr = 0.05, momentum = 0.9)  batch 6 }",
+    /* no two pixels are equal */
+    "model flatten -> dense(50) -> relu -> dense(3)  loss softmax_cross_entropy\n"
+    "train { optimizer sgd(lr = 0.05)  batch 1 }",
+};
+
+START_TEST(terms_that_stay) {
+    Program *p = whole_program(not_merged[_i], true);
+    ck_assert_int_eq(p->settle->n_updates, 0);
+    ck_assert_ptr_nonnull(numeric_node(p->train, "dense1_W"));
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("steps");
     TCase *t = tcase_create("steps");
@@ -160,6 +290,8 @@ int main(void) {
     tcase_add_loop_test(t, as_the_steps_one_by_one, 0, COUNT_OF(steps_cases));
     tcase_add_loop_test(t, nothing_changes, 0, COUNT_OF(left));
     tcase_add_test(t, prepared_samples_that_repeat);
+    tcase_add_loop_test(t, sums_in_place_of_terms, 0, COUNT_OF(merged_cases));
+    tcase_add_loop_test(t, terms_that_stay, 0, COUNT_OF(not_merged));
     suite_add_tcase(s, t);
     SRunner *run = srunner_create(s);
     srunner_run_all(run, CK_NORMAL);
