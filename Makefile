@@ -135,6 +135,11 @@ bench-peers: specs $(BENCHED:%=$(B)/bench/%)  ## beside PyTorch, JAX, onnxruntim
 bench-startup: all  ## seconds to the first step, netc --jit beside JAX=VENV and TORCH=VENV
 	python3 tests/bench/startup.py --netc $(B)/netc $(if $(TORCH),--torch $(TORCH)) \
 	  $(if $(JAX),--jax $(JAX)) $(ARGS)
+bench-cost: $(B)/bench/cost  ## how well predicted times of kernels rank schedules
+	$(B)/bench/cost --cc $(CC) $(ARGS)
+$(B)/bench/cost: tests/bench/cost.c $(B)/compiler.a
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(CFLAGS) $(WARN) $(CPPFLAGS) $(DEPS) -Itests $< $(B)/compiler.a -lm -o $@
 profile: $(SPEC:%=$(B)/profile/%)  ## tell the time of each kernel: make profile SPEC=lenet_tuned
 	$(B)/profile/$(SPEC) bench --profile --resident --threads 1 $(ARGS)
 $(B)/profile/%: $(B)/netc $(B)/libnetc.a force
@@ -201,4 +206,4 @@ clean:  ## remove what was built
 .DELETE_ON_ERROR:
 force:
 .PHONY: force all help deps run specs bench profile study tests check check-all accept install \
-        uninstall clean bench-peers bench-startup
+        uninstall clean bench-peers bench-startup bench-cost

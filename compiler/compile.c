@@ -1,5 +1,6 @@
 /* compile.c: the way of a program through the passes. */
 #include "choose.h"
+#include "cost.h"
 #include "passes.h"
 #include "print.h"
 #include <string.h>
@@ -116,12 +117,16 @@ Compiled *compile(Program *p, const CompileOptions *o, Diags *d) {
     layouts_close(x->layouts);
     for (int i = 0; i < N_FUNCTIONS; i++) {
         if (!schedule[i]) schedule[i] = choose_legal(graph[i], x->target, x->layouts);
-        if (dumps(o, "schedule") && is_needed(graph[i], i))
+        bool dumped = is_needed(graph[i], i);
+        if (dumps(o, "schedule") && dumped)
             schedule_print(o->dumped, schedule[i], x->layouts);
+        x->schedule[i] = schedule[i];
         x->function[i] = lower(schedule[i], x->layouts);
         sections(x->function[i]);
         plan(x->function[i]);
-        if (dumps(o, "loops") && is_needed(graph[i], i)) loop_print(o->dumped, x->function[i]);
+        if (dumps(o, "schedule") && dumped)
+            cost_print(o->dumped, schedule[i], x->function[i], o->measured);
+        if (dumps(o, "loops") && dumped) loop_print(o->dumped, x->function[i]);
     }
     return x;
 }

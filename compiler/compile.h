@@ -13,6 +13,7 @@ typedef struct CompileOptions {
     const char *without;       /* a rewrite to leave out, or null */
     const char *dump;          /* the stage to print into `dumped`, or null */
     Text *dumped;
+    const char *measured;      /* what bench --profile --json wrote, for the dump of schedules */
     bool profile;              /* the program measures its kernels */
 } CompileOptions;
 

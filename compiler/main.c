@@ -34,11 +34,13 @@ static const char usage[] =
     "                    views-again, guards-again, factors, select, algebra, common, steps,\n"
     "                    folds, merge\n"
     "  --schedule=FILE   take the schedule from a file instead of choosing one\n"
+    "  --measured=FILE   with --dump=schedule: measured times beside the predicted ones, from\n"
+    "                    what bench --profile --json printed\n"
     "  --profile         write a program whose command bench can tell the time of each kernel\n"
     "  --help, --version\n";
 
 typedef struct Options {
-    const char *spec, *out, *target, *dump, *schedule, *without;
+    const char *spec, *out, *target, *dump, *schedule, *without, *measured;
     bool check, summary, profile, jit, watch, keep, perf;
     const char **defines;
     int n_defines;
@@ -101,6 +103,8 @@ static void parse_option(Options *o, int argc, char **argv, int *i) {
     } else if (is_option(arg, "--without")) {
         o->without = value_of("--without", argc, argv, i);
         if (!is_rewrite(o->without)) bad_usage("%s is no rewrite", o->without);
+    } else if (is_option(arg, "--measured")) {
+        o->measured = value_of("--measured", argc, argv, i);
     } else if (is_option(arg, "--schedule")) {
         o->schedule = value_of("--schedule", argc, argv, i);
     } else {
@@ -127,6 +131,8 @@ static Options parse_options(int argc, char **argv) {
     if (!o.spec) bad_usage("%s", "which spec?");
     if ((o.watch || o.perf) && !o.jit) bad_usage("%s is for --jit", o.watch ? "--watch" : "--perf");
     if (o.keep && !o.watch) bad_usage("%s is for --watch", "--keep");
+    if (o.measured && (!o.dump || strcmp(o.dump, "schedule")))
+        bad_usage("%s is for --dump=schedule", "--measured");
     if (!target_find(o.target)) bad_usage("unknown target %s", o.target);
     bool known = !o.dump;
     for (int i = 0; i < n_dump_names && !known; i++) known = !strcmp(o.dump, dump_names[i]);
@@ -251,6 +257,16 @@ static int finish(Arena *a, const Options *o, Diags *d, Program *p) {
     if (o->schedule) {
         options.schedule_text = read_file(NULL, a, o->schedule, &n);
         if (!options.schedule_text) return stop("read", o->schedule);
+    }
+    if (o->measured) {
+        options.measured = read_file(NULL, a, o->measured, &n);
+        if (!options.measured) return stop("read", o->measured);
+        if (!strstr(options.measured, "\"kernel\": ")) {
+            fprintf(stderr, "netc: %s has no kernel's time: have it written by a program from netc "
+                            "--profile,\n    NAME bench --profile --json > %s\n", o->measured,
+                    o->measured);
+            return 1;
+        }
     }
     if (o->dump && !strcmp(o->dump, "network")) {
         network_print(&dumped, p);

@@ -22,6 +22,7 @@ struct Compiled {
     Program *program;
     const Target *target;
     Layouts *layouts;
+    Schedule *schedule[N_FUNCTIONS];
     LoopFunction *function[N_FUNCTIONS];
     uint64_t hash; /* of the frozen graphs */
     bool profile;  /* every call of a kernel is measured */

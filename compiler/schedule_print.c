@@ -29,10 +29,14 @@ static void print_piece(Text *t, const Layout *l, const struct Piece *x, const l
         text_add(t, ":%ld", x->count * x->div);
 }
 
+void schedule_print_layout(Text *t, const Layout *l, const long *shape) {
+    for (int i = 0; i < l->n; i++) print_piece(t, l, &l->piece[i], shape);
+}
+
 static void print_layout(Text *t, const char *kind, const char *name, const Layout *l,
                          const long *shape) {
     text_add(t, "layout %s%s", kind, name);
-    for (int i = 0; i < l->n; i++) print_piece(t, l, &l->piece[i], shape);
+    schedule_print_layout(t, l, shape);
     text_add(t, "\n");
 }
 

@@ -14,6 +14,9 @@ bool schedule_reads(const Node *n, const Node *x);
 bool schedule_is_own_index(const Node *n, const Expr *read);
 Var *schedule_var(const Node *n, int i); /* outputs, then reductions */
 
+/* schedule_print.c: " 0/16 1 0%16", what a layout line says after the name. */
+void schedule_print_layout(Text *t, const Layout *l, const long *shape);
+
 /* A check in progress. */
 typedef struct ScheduleCheck {
     const Schedule *s;

@@ -54,8 +54,8 @@ layering() {
         elaborate*) may_not "$f" parse lex parser passes $back ;;
         # Schedules are text that is read, so mistakes in them are told. Expressions of the loop IR
         # are printed with all others.
-        schedule* | choose* | loop* | lower* | plan* | sections* | flops* | print* | describe* | \
-            jit* | expr_print.c)
+        schedule* | choose* | cost* | tune* | loop* | lower* | plan* | sections* | flops* | \
+            print* | describe* | jit* | expr_print.c)
             may_not "$f" $front passes ;;
         *) may_not "$f" $front diag $back ;;
         esac

@@ -1,0 +1,91 @@
+/* cost_text.c: what compilers make of the text of loops before anything else (cost_parts.h): short
+ * ones they unroll, and of nests they take another loop for the innermost.
+ */
+#include "cost_parts.h"
+#include <math.h>
+
+enum { TEXT_ROUNDS = 16, TEXT_STATEMENTS = 20, TOO_LONG = 1 << 20 };
+
+static void note_operation(void *context, Expr *e) {
+    bool none = e->op == OP_CONST || e->op == OP_VAR || e->op == OP_LIN || e->op == OP_BROADCAST;
+    *(double *)context += !none;
+}
+
+/* A statement as a number of those that add a product to a sum in a register. */
+static double weight_of(const Stmt *s) {
+    double operations = 0;
+    e_visit(s->value, note_operation, &operations);
+    if (!is_const(s->offset)) operations += 2;
+    return operations > 4 ? operations / 4 : 1;
+}
+
+/* Statements of a body, unrolled loops counted as often as they repeat; too many where a loop
+ * stays one. */
+static double statements(const Body *body) {
+    double n = 0;
+    for (int i = 0; i < body->n; i++) {
+        const Stmt *s = body->at[i];
+        double inner = statements(&s->body) + statements(&s->other);
+        if (s->kind != STMT_FOR) {
+            n += inner + (s->kind == STMT_STORE ? weight_of(s) : 0);
+        } else if (is_const(s->lo) && is_const(s->hi)) {
+            double trip = s->hi->num - s->lo->num;
+            bool text = s->unroll || trip <= 1;
+            text |= trip <= TEXT_ROUNDS && trip * inner <= TEXT_STATEMENTS;
+            n += text ? inner * trip : TOO_LONG;
+        } else {
+            n += TOO_LONG;
+        }
+    }
+    return n;
+}
+
+bool cost_is_text(const Stmt *s) {
+    if (!is_const(s->lo) || !is_const(s->hi)) return false;
+    double trip = s->hi->num - s->lo->num;
+    if (s->unroll || trip <= 1) return true;
+    return trip <= TEXT_ROUNDS && trip * statements(&s->body) <= TEXT_STATEMENTS;
+}
+
+typedef struct Steps {
+    const Var *var;
+    double sum; /* of the distances that an iteration moves by */
+    bool vectors;
+} Steps;
+
+static void add_step(Steps *s, const Expr *offset) {
+    for (int i = 0; i < offset->n && offset->op == OP_LIN; i++)
+        if (offset->arg[i]->op == OP_VAR && offset->arg[i]->var == s->var)
+            s->sum += fabs((double)offset->coef[i]);
+    if (offset->op == OP_VAR && offset->var == s->var) s->sum++;
+}
+
+static void note_step(void *context, Expr *e) {
+    Steps *s = context;
+    if (e->lanes > 1) s->vectors = true;
+    if (e->op == OP_LOAD) add_step(s, e->arg[0]);
+}
+
+/* Where no iteration follows from another, the one that moves through memory in the shortest
+ * steps. */
+int cost_innermost(Stmt *const *nest, int n) {
+    const Body *body = &nest[n - 1]->body;
+    int best = n - 1;
+    double least = 1e30;
+    for (int k = n - 1; k >= 0; k--) {
+        Steps s = {.var = nest[k]->var};
+        for (int i = 0; i < body->n; i++) {
+            const Stmt *x = body->at[i];
+            if (x->kind != STMT_STORE || x->buffer->kind == BUFFER_LOCAL) return n - 1;
+            if (cost_latency(x) >= 0) return n - 1;
+            e_visit(x->value, note_step, &s);
+            add_step(&s, x->offset);
+        }
+        if (s.vectors) return n - 1;
+        if (s.sum < least) {
+            least = s.sum;
+            best = k;
+        }
+    }
+    return best;
+}
