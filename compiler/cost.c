@@ -42,7 +42,8 @@ static void leave(Nest *x) { x->depth--; }
 static void note_written(Loop *l, const Body *body) {
     for (int i = 0; i < body->n; i++) {
         const Stmt *s = body->at[i];
-        if (s->kind == STMT_STORE) map_set(l->written, s->buffer, s->buffer);
+        if (s->kind == STMT_STORE || s->kind == STMT_COLUMNS)
+            map_set(l->written, s->buffer, s->buffer);
         note_written(l, &s->body);
         note_written(l, &s->other);
     }
@@ -312,6 +313,19 @@ static void store(Nest *x, Stmt *s) {
     note_neighbors(x, home, s->buffer, s->offset, lanes, true);
 }
 
+/* A block is loaded row by row and turned by exchanging halves. */
+static void columns(Nest *x, const Stmt *s) {
+    const Machine *m = x->machine;
+    int lanes = x->f->target->lanes;
+    Loop *home = home_of(x, ~(uint64_t)0);
+    double n = instances(x, home, NULL, ~(uint64_t)0) * home->runs * home->trip;
+    home->apart = true;
+    home->port[PORT_LOAD] += n * lanes / m->load;
+    home->port[PORT_ARITHMETIC] += n * 2 * lanes / m->arithmetic;
+    home->port[PORT_ISSUE] += n * 3 * lanes / m->issue;
+    cost_rows(x, s->from, s->at, COLUMNS, lanes, s->stride);
+}
+
 static void walk(Nest *x, const Body *body);
 
 static void walk_if(Nest *x, const Stmt *s) {
@@ -374,6 +388,7 @@ static void walk(Nest *x, const Body *body) {
         case STMT_FOR: walk_for(x, s); break;
         case STMT_IF: walk_if(x, s); break;
         case STMT_STORE: store(x, s); break;
+        case STMT_COLUMNS: columns(x, s); break;
         case STMT_LOCAL: map_set(x->declared, s->buffer, (void *)(intptr_t)x->depth); break;
         default: break;
         }

@@ -10,32 +10,43 @@
 
 enum { LINE = 64, WAYS_BYTES = 4096 /* the first cache: addresses that far apart share a set */ };
 
-void cost_access(Nest *x, const Buffer *b, Expr *offset, int lanes) {
+static Access *new_access(Nest *x, const Buffer *b, Expr *offset, double bytes) {
     Access *a = NEW(x->arena, Access);
-    double size = b->narrow;
-    bool gather = offset->lanes > 1;
-    *a = (Access){.buffer = b, .routine = x->routine, .n = x->depth,
-                  .bytes = size * (gather ? 1 : lanes), .gather = gather};
+    *a = (Access){.buffer = b, .routine = x->routine, .n = x->depth, .bytes = bytes};
     x->by_data = false;
     x->lane = 0;
     cost_value(x, offset);
     a->random = x->by_data;
-    for (int i = 0; i < x->depth && !a->random; i++) {
+    for (int i = 0; i < x->depth; i++) {
         if (x->at[i]->kind == LOOP_CONDITION) continue;
         a->trip[i] = x->at[i]->trip;
-        a->stride[i] = size * cost_stride(x, offset, i);
-    }
-    if (a->random)
-        for (int i = 0; i < x->depth; i++) a->trip[i] = x->at[i]->trip;
-    if (gather && !a->random) {
-        long first = cost_value(x, offset);
-        x->lane = lanes - 1;
-        a->trip[a->n] = lanes;
-        a->stride[a->n++] = size * (double)(cost_value(x, offset) - first) / (lanes - 1);
-        x->lane = 0;
+        if (!a->random) a->stride[i] = b->narrow * cost_stride(x, offset, i);
     }
     Loop *in = x->at[x->depth - 1];
     PUSH(x->arena, in->accesses, a);
+    return a;
+}
+
+/* Each lane reads elsewhere. */
+static void add_lanes(Access *a, int lanes, double stride) {
+    a->gather = true;
+    a->trip[a->n] = lanes;
+    a->stride[a->n++] = stride;
+}
+
+void cost_access(Nest *x, const Buffer *b, Expr *offset, int lanes) {
+    bool gather = offset->lanes > 1;
+    Access *a = new_access(x, b, offset, b->narrow * (gather ? 1 : lanes));
+    if (!gather) return;
+    long first = cost_value(x, offset);
+    x->lane = lanes - 1;
+    double stride = (double)(cost_value(x, offset) - first) / (lanes - 1);
+    x->lane = 0;
+    add_lanes(a, lanes, a->random ? 0 : b->narrow * stride);
+}
+
+void cost_rows(Nest *x, const Buffer *b, Expr *offset, int elements, int rows, long stride) {
+    add_lanes(new_access(x, b, offset, b->narrow * elements), rows, (double)b->narrow * stride);
 }
 
 typedef struct Lines {

@@ -95,6 +95,8 @@ double cost_latency(const Stmt *s);
 
 /* cost_memory.c */
 void cost_access(Nest *x, const Buffer *b, Expr *offset, int lanes);
+/* A block: rows of so many elements. */
+void cost_rows(Nest *x, const Buffer *b, Expr *offset, int elements, int rows, long stride);
 /* What goes between the caches, into x->cost. */
 void cost_traffic(Nest *x, Loop *root);
 #endif
