@@ -65,6 +65,11 @@ static void print_body(Text *t, const Body *body, int indent) {
             e_print(t, s->value);
             text_add(t, "\n");
             break;
+        case STMT_AHEAD:
+            text_add(t, "ahead %s[", s->buffer->name);
+            e_print(t, s->offset);
+            text_add(t, "]%s\n", s->write ? " to write" : "");
+            break;
         case STMT_LOCAL:
             text_add(t, "local %s: %s x %ld%s\n", s->buffer->name, type_names[s->buffer->type],
                      s->buffer->size, s->buffer->memory ? " in memory" : "");

@@ -45,6 +45,7 @@ typedef enum StmtKind {
     STMT_LOCAL,   /* declares buffer */
     STMT_COLUMNS, /* registers: COLUMNS vectors of buffer from offset on become the columns of a
                      block of `from`: lane l of column k is from[at + stride * l + k] */
+    STMT_AHEAD,   /* buffer[offset] will be needed; a hint, and the place need not exist */
     N_STMT_KINDS
 } StmtKind;
 
@@ -60,6 +61,7 @@ struct Stmt {
     Buffer *from; /* COLUMNS */
     Expr *at;
     long stride;
+    bool write;   /* AHEAD: for a store */
 };
 
 typedef struct Routine {

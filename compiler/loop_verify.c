@@ -352,6 +352,7 @@ static void check_body(Check *c, const Body *body) {
         case STMT_STORE: check_store(c, s); break;
         case STMT_LOCAL: check_local(c, s); break;
         case STMT_COLUMNS: check_columns(c, s); break;
+        case STMT_AHEAD: check_root(c, s->offset, T_I32); break;
         default: break;
         }
     }

@@ -169,6 +169,7 @@ static Routine *lower_routine(Lower *L, NodeSchedule *ns) {
     note_uses(L, &r->body);
     lower_columns(L, r, &r->body);
     lower_hoist(L, r, &r->body);
+    lower_ahead(L, &r->body);
     loop_settle_locals(L->pool, r, &r->body);
     PUSH(L->arena, L->function->routines, r);
     return r;

@@ -88,6 +88,9 @@ bool is_reduction_loop(const Frame *f, const LoopSpec *spec);
 /* lower_columns.c */
 void lower_columns(Lower *L, const Routine *r, Body *body);
 
+/* lower_ahead.c */
+void lower_ahead(Lower *L, Body *body);
+
 /* lower_hoist.c */
 void lower_hoist(Lower *L, const Routine *r, Body *body);
 

@@ -102,6 +102,10 @@ static void print_body(Printer *p, const Body *body) {
         case STMT_STORE: print_store(p, s); break;
         case STMT_LOCAL: print_local(p, s->buffer); break;
         case STMT_COLUMNS: print_columns(p, s); break;
+        case STMT_AHEAD:
+            c_line(p, "__builtin_prefetch(%s + %s, %d);", c_name(p, s->buffer, s->buffer->name),
+                   text_of(p, s->offset), s->write);
+            break;
         default: break;
         }
     }

@@ -288,6 +288,18 @@ static void condition(LlvmPrinter *p, const Stmt *s) {
     enter(p, after);
 }
 
+static void ahead(LlvmPrinter *p, const Stmt *s) {
+    enum { NEAREST = 3, DATA = 1 };
+    LLVMValueRef at = llvm_address(p, s->buffer, s->offset).v;
+    LLVMTypeRef type = LLVMTypeOf(at), function;
+    LLVMValueRef prefetch = llvm_intrinsic(p, "llvm.prefetch", &type, 1, &function);
+    LLVMValueRef arg[] = {at, LLVMConstInt(p->i32, s->write, false),
+                          LLVMConstInt(p->i32, NEAREST, false),
+                          LLVMConstInt(p->i32, DATA, false)};
+    LLVMPositionBuilderAtEnd(p->builder, p->block);
+    LLVMBuildCall2(p->builder, function, prefetch, arg, COUNT_OF(arg), "");
+}
+
 static void statements(LlvmPrinter *p, const Body *body) {
     for (int i = 0; i < body->n; i++) {
         const Stmt *s = body->at[i];
@@ -313,6 +325,11 @@ static void statements(LlvmPrinter *p, const Body *body) {
             close_if(p);
             llvm_statement(p);
             llvm_columns(p, s);
+            break;
+        case STMT_AHEAD:
+            close_if(p);
+            llvm_statement(p);
+            ahead(p, s);
             break;
         default: die("a statement of kind %d", s->kind);
         }

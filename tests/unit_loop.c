@@ -1,4 +1,4 @@
-/* unit_loop.c: what the verifier of the loop IR lets pass, and what it does not. */
+/* unit_loop.c: what the verifier of the loop IR lets pass, and what it does not; requests ahead. */
 #include "diag.h"
 #include "loop.h"
 #include "nets.h"
@@ -13,25 +13,19 @@
 
 static LoopFunction *f;
 
-/* y[n, u] = sum(f) W[u, f] * x[n, f] by tiles, h = max(y, 0) */
-static void setup(void) {
-    nets_begin(20);
-    Node *y = dense(given("x", 20, 24), "W", "b", 32), *h = like("h", y);
+/* y[n, u] = sum(f) W[u, f] * x[n, f], h = max(y, 0) */
+static void lower_dense(long samples, long features, long units, const char *text,
+                        const char *target_name) {
+    nets_begin(samples);
+    Node *y = dense(given("x", samples, features), "W", "b", units), *h = like("h", y);
     h->body = op2(OP_MAX, num(0), same(h, y));
     graph_output(G, "o0", h);
     graph_sort(G);
     order(G);
     Layouts *l = layouts_new(program);
-    static const char text[] = "function train\n"
-                               "copy xt = x\n"
-                               "layout xt 1 0:24\n"
-                               "layout z 0 1:64\n"
-                               "kernel xt { for i 4  lane n  unroll i }\n"
-                               "kernel z { parallel n 4 for i 16 for f 6 unroll n lane i }\n"
-                               "kernel h { for n 5 lane i }\n";
     Schedule *s[5] = {NULL};
     Diags *d = diags_new(arena);
-    const Target *target = target_find("x86-64-v3");
+    const Target *target = target_find(target_name);
     if (!schedule_parse(program, target, "s", text, l, s, d)) {
         diags_write(stderr, d);
         abort();
@@ -40,6 +34,18 @@ static void setup(void) {
     f = lower(s[2], l);
     sections(f);
     plan(f);
+}
+
+static void setup(void) {
+    lower_dense(20, 24, 32,
+                "function train\n"
+                "copy xt = x\n"
+                "layout xt 1 0:24\n"
+                "layout z 0 1:64\n"
+                "kernel xt { for i 4  lane n  unroll i }\n"
+                "kernel z { parallel n 4 for i 16 for f 6 unroll n lane i }\n"
+                "kernel h { for n 5 lane i }\n",
+                "x86-64-v3");
 }
 
 static void teardown(void) { nets_end(); }
@@ -68,6 +74,42 @@ static Stmt *store_to(const char *name, BufferKind kind) {
 START_TEST(what_lower_makes_passes) {
     loop_verify(f, "test");
     ck_assert_int_eq(f->routines.n, 3);
+}
+END_TEST
+
+/* --- requests ahead --- */
+
+/* The first request, for a product with so many terms. */
+static const Stmt *request(long samples, long terms, const char *target) {
+    lower_dense(samples, terms, 512,
+                "function train\n"
+                "kernel z { for n 4 for i 32 for f unroll n lane i }\n"
+                "kernel h { for n lane i }\n",
+                target);
+    loop_verify(f, "test");
+    return find(&routine("z")->body, STMT_AHEAD, 0);
+}
+
+START_TEST(a_long_sum_asks_for_what_comes_after_it) {
+    const Stmt *s = request(128, 96, "x86-64-v3");
+    ck_assert(s && s->write);
+    ck_assert_str_eq(s->buffer->name, "z");
+    /* one line in four terms: the tile's rows of z, four of four vectors */
+    Text t = {.arena = arena};
+    loop_print(&t, f);
+    ck_assert_msg(strstr(t.at, "if f % 4 == 0\n") != NULL, "%s", t.at);
+    ck_assert_msg(strstr(t.at, "if f < 64\n") != NULL, "%s", t.at);
+    nets_end();
+}
+END_TEST
+
+START_TEST(what_is_near_is_not_asked_for) {
+    static const struct {
+        long samples, terms;
+        const char *target;
+    } none[] = {{16, 96, "x86-64-v3"}, {128, 24, "x86-64-v3"}, {128, 96, "generic"}};
+    ck_assert(!request(none[_i].samples, none[_i].terms, none[_i].target));
+    nets_end();
 }
 END_TEST
 
@@ -250,6 +292,10 @@ int main(void) {
     tcase_add_test(t, what_lower_makes_passes);
     tcase_add_loop_test(t, what_is_broken_is_found, 0, COUNT_OF(broken));
     suite_add_tcase(s, t);
+    TCase *ahead = tcase_create("ahead");
+    tcase_add_test(ahead, a_long_sum_asks_for_what_comes_after_it);
+    tcase_add_loop_test(ahead, what_is_near_is_not_asked_for, 0, 3);
+    suite_add_tcase(s, ahead);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
     int failed = srunner_ntests_failed(r);
