@@ -490,13 +490,55 @@ bool choose_is_carried(Choose *c, const Node *n) {
     return false;
 }
 
+typedef struct Chosen {
+    Choose *c;
+    const Node *n;
+    int reads, operations;
+    bool fits;
+} Chosen;
+
+static void note_operation(void *context, Expr *e) {
+    Chosen *x = context;
+    x->operations += e->op >= OP_ADD && e->type == T_F32;
+    if (e->op == OP_READ) x->fits &= choose_is_unit(x->c, e, x->n->var[0]);
+}
+
+/* Is n read only once for each of its elements, but for the results along axes of `whole`? */
+static void note_read_once(void *context, Expr *e) {
+    void **both = context;
+    Chosen *x = both[0];
+    const Node *r = both[1];
+    const bool *whole = both[2];
+    if (e->op != OP_READ || e->node != x->n) return;
+    x->reads++;
+    for (int i = 0; i < e->n; i++) x->fits &= e->arg[i]->op == OP_VAR;
+    for (int i = 0; i < r->rank; i++)
+        x->fits &= e_uses(e, r->var[i]) != whole[i] || r->var[i]->hi == 0;
+}
+
+/* Is n what a condition chooses, and its reader a tile of sums over samples that has each element
+ * in registers once? It need not be in memory then. */
+static bool goes_into_tile(Choose *c, const Node *n) {
+    enum { FEW_OPERATIONS = 2 };
+    const Node *r = c->readers[n->id][0];
+    bool whole[MAX_RANK];
+    if (r->reduce != REDUCE_SUM || !n->guard || !n->batched || n->type != T_F32) return false;
+    if (c->target->lanes == 1 || !choose_tests_in_tile(c->target, r, whole)) return false;
+    Chosen x = {c, n, 0, 0, true};
+    e_visit(n->body, note_operation, &x);
+    e_visit(n->guard, note_operation, &x);
+    e_visit(r->body, note_read_once, (void *[]){&x, (void *)r, whole});
+    return x.fits && x.reads == 1 && x.operations <= FEW_OPERATIONS;
+}
+
 static bool goes_inline(Choose *c, const Node *n, const Map *copies) {
     if (n->kind != NODE_COMP || n->reduce != REDUCE_NONE) return false;
     if (choose_is_fixed(c, n) || map_get(copies, n) || choose_is_carried(c, n)) return false;
     if (is_view(n)) return true;
     if (c->n_readers[n->id] != 1) return false;
     const Node *r = c->readers[n->id][0];
-    return r->reduce == REDUCE_NONE && reads_only_own_index(n, r);
+    if (r->reduce == REDUCE_NONE) return reads_only_own_index(n, r);
+    return goes_into_tile(c, n);
 }
 
 static bool same_shape(const Node *a, const Node *b) {
@@ -724,7 +766,8 @@ Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
     for (int i = 0; i < g->nodes.n; i++) {
         NodeSchedule *ns = schedule_of(c.s, g->nodes.at[i]);
         if (ns->node->kind != NODE_COMP || ns->place != PLACE_KERNEL || ns->loops.n) continue;
-        choose_loops(g, t, ns, choose_goes_parallel(&c, ns->node), choose_columns(&c, ns->node));
+        choose_loops(c.s, g, t, ns, choose_goes_parallel(&c, ns->node),
+                     choose_columns(&c, ns->node));
         if (!choose_is_fixed(&c, ns->node)) choose_passes(g, ns, ns);
     }
     add_items(&c);

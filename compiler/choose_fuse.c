@@ -347,10 +347,13 @@ static void inner_loops(Fusion *f, const Member *m, Var *lane) {
 }
 
 /* The contraction's outer loops become the host's; its own are those of a tile. */
-static int share_loops(Fusion *f, const bool *own) {
+static int share_loops(Fusion *f, const bool *in_tile) {
     NodeSchedule *ns = f->contraction->ns, *host = f->host;
     const Node *n = ns->node;
-    choose_contraction_loops(f->c->g, f->c->target, ns, choose_goes_parallel(f->c, n), own);
+    bool any = false;
+    for (int i = 0; i < n->rank; i++) any |= in_tile[i];
+    choose_contraction_loops(f->c->s, f->c->g, f->c->target, ns, choose_goes_parallel(f->c, n),
+                             any ? in_tile : NULL);
     int first = 0;
     for (; first < ns->loops.n; first++) {
         LoopSpec spec = ns->loops.at[first];
@@ -366,9 +369,9 @@ static int share_loops(Fusion *f, const bool *own) {
     ns->loops.n -= first;
     for (int i = 0; i < host->node->rank; i++) {
         Var *v = host->node->var[i];
-        bool shared = axis_of(f->contraction, v) != NULL;
-        if (shared && i != host->node->scan && v->hi > 0 && v != lane_of(f) &&
-            !is_looped(host, v, host->loops.n))
+        Var *own = axis_of(f->contraction, v);
+        if (own && i != host->node->scan && v->hi > 0 && v != lane_of(f) &&
+            !is_looped(host, v, host->loops.n) && !is_looped(ns, own, ns->loops.n))
             add_loop(f, host, LOOP_FOR, v, 1, false);
     }
     return host->loops.n;
@@ -389,7 +392,7 @@ static Var *columns_of(Fusion *f) {
 /* Loops of the host outside the members: in the order of memory, the lane in blocks. */
 static int elementwise_loops(Fusion *f, bool parallel) {
     NodeSchedule *host = f->host;
-    choose_loops(f->c->g, f->c->target, host, parallel, columns_of(f));
+    choose_loops(f->c->s, f->c->g, f->c->target, host, parallel, columns_of(f));
     int n = 0;
     for (int i = 0; i < host->loops.n; i++) {
         const LoopSpec *spec = &host->loops.at[i];

@@ -46,11 +46,14 @@ long select_samples(const Graph *g, const Node *n);
 Var *choose_columns(Choose *c, const Node *n);
 
 /* choose_tile.c: the loops of one kernel; an elementwise one takes `columns` by few at a time. */
-void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel,
-                  Var *columns);
+void choose_loops(const Schedule *s, const Graph *g, const Target *t, NodeSchedule *ns,
+                  bool parallel, Var *columns);
 /* Those of a contraction; axes marked in `whole` lie in the register tile altogether. */
-void choose_contraction_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel,
-                              const bool *whole);
+void choose_contraction_loops(const Schedule *s, const Graph *g, const Target *t,
+                              NodeSchedule *ns, bool parallel, const bool *whole);
+/* Can the tile of n, a sum over samples in lanes, hold all results along the axes that its guard
+ * tests? Those are then marked in `whole`. */
+bool choose_tests_in_tile(const Target *t, const Node *n, bool *whole);
 /* Where the operands of `of` are too large to be read again and again: passes over its reduction
  * outside the loops of ns, its kernel. */
 void choose_passes(const Graph *g, NodeSchedule *ns, const NodeSchedule *of);

@@ -16,7 +16,8 @@ enum {
 typedef struct Tile {
     const Node *n;
     Var *lane;
-    int width, registers;
+    const Target *target;
+    int width;
     long room; /* samples that blocks may run over to: tensors have room to a multiple of this */
     Var *var[MAX_TILED]; /* output variables that may be unrolled */
     int n_vars;
@@ -34,6 +35,8 @@ Var *choose_lane(const Node *n, const Layout *l) {
     Var *v = n->var[inner->axis];
     return v->hi + 1 >= 8 && inner->axis != n->scan ? v : NULL;
 }
+
+static long most_accumulators(const Target *t) { return t->registers == 32 ? 24 : 12; }
 
 static void add_operand(void *context, Expr *e) {
     void **c = context;
@@ -53,7 +56,7 @@ static double cost(Tile *t) {
         accumulators *= (double)f;
         waste *= (double)((extent + f - 1) / f * f) / (double)extent;
     }
-    if (accumulators > (t->registers == 32 ? 24 : 12)) return 1e30;
+    if (accumulators > (double)most_accumulators(t->target)) return 1e30;
     void *c[2] = {t, &loads};
     e_visit(t->n->body, add_operand, c);
     /* an FMA takes four cycles, and two may start in each */
@@ -141,14 +144,73 @@ static int parallel_var(const Tile *t) {
     return best;
 }
 
-void choose_contraction_loops(const Graph *g, const Target *target, NodeSchedule *ns,
-                              bool parallel, const bool *whole) {
+bool choose_tests_in_tile(const Target *t, const Node *n, bool *whole) {
+    long results = t->lanes < PAD ? PAD / t->lanes : 1;
+    bool lanes = false, any = false;
+    for (int i = 0; i < n->n_levels; i++) lanes |= n->levels[i].kind == LEVEL_LANES;
+    for (int i = 0; i < n->rank; i++) {
+        whole[i] = n->var[i]->hi > 0 && tests_position(n, n->var[i]);
+        if (whole[i]) results *= n->var[i]->hi + 1;
+        any |= whole[i];
+    }
+    return any && lanes && results <= most_accumulators(t);
+}
+
+/* By what inline nodes that n reads at v divide it: so many values of v go together. */
+typedef struct Together {
+    const Schedule *s;
+    const Var *v;
+    long step;
+} Together;
+
+static void note_divisor(void *context, Expr *e) {
+    Together *x = context;
+    bool divides = (e->op == OP_IDIV || e->op == OP_IMOD) && e->arg[0]->op == OP_VAR;
+    if (divides && e->arg[0]->var == x->v) x->step = (long)e->arg[1]->num;
+}
+
+static void note_inline(void *context, Expr *e) {
+    Together *x = context;
+    if (e->op != OP_READ || e->node->kind != NODE_COMP) return;
+    if (schedule_of(x->s, e->node)->place != PLACE_INLINE) return;
+    for (int i = 0; i < e->n; i++) {
+        if (e->arg[i]->op != OP_VAR || e->arg[i]->var != x->v) continue;
+        Together inner = {x->s, e->node->var[i], x->step};
+        e_visit(e->node->body, note_divisor, &inner);
+        if (e->node->guard) e_visit(e->node->guard, note_divisor, &inner);
+        x->step = inner.step;
+    }
+}
+
+/* Over the terms, one by one. Where all that tests a position but these loops is in the tile, they
+ * are peeled: inside, nothing is left to test. */
+static void add_term_loops(const Schedule *s, const Graph *g, NodeSchedule *ns, bool in_tile) {
+    const Node *n = ns->node;
+    Var *several = NULL;
+    for (int i = 0; i < n->n_levels; i++) {
+        const Level *l = &n->levels[i];
+        bool tests = tests_position(n, l->var), last = i == n->n_levels - 1;
+        bool taps = last && l->count <= MANY_TAPS && tests;
+        if (l->kind != LEVEL_SEQ) continue;
+        Together x = {s, l->var, 1};
+        if (in_tile && last && !taps) e_visit(n->body, note_inline, &x);
+        if (x.step > 1 && l->count % x.step == 0) several = l->var;
+        add_loop(g, ns, taps ? LOOP_UNROLL : LOOP_FOR, l->var, several ? x.step : l->div,
+                 in_tile && tests);
+    }
+    if (several) add_loop(g, ns, LOOP_UNROLL, several, 1, false);
+}
+
+void choose_contraction_loops(const Schedule *s, const Graph *g, const Target *target,
+                              NodeSchedule *ns, bool parallel, const bool *whole) {
     Node *n = ns->node;
     Var *lane = choose_lane(n, &ns->layout);
+    bool tests[MAX_RANK], in_tile = !whole && choose_tests_in_tile(target, n, tests);
+    if (in_tile) whole = tests;
     bool lane_is_output = lane != NULL;
     for (int i = 0; i < n->n_rvars; i++) lane_is_output &= n->rvar[i] != lane;
     long width = lane_is_output ? target->lanes : 1;
-    Tile t = {.n = n, .lane = lane, .width = (int)width, .registers = target->registers};
+    Tile t = {.n = n, .lane = lane, .width = (int)width, .target = target};
     t.room = PAD;
     for (int i = 0; i < g->n_outputs; i++)
         if (g->output[i].node == n) t.room = g->batch; /* the caller's memory has no more */
@@ -167,12 +229,7 @@ void choose_contraction_loops(const Graph *g, const Target *target, NodeSchedule
     for (int i = 0; i < t.n_vars; i++)
         if (i != shared && !t.whole[i])
             add_loop(g, ns, LOOP_FOR, t.var[i], t.best[i], tests_position(n, t.var[i]));
-    for (int i = 0; i < n->n_levels; i++) {
-        const Level *l = &n->levels[i];
-        bool taps = i == n->n_levels - 1 && l->count <= MANY_TAPS && tests_position(n, l->var);
-        if (l->kind == LEVEL_SEQ)
-            add_loop(g, ns, taps ? LOOP_UNROLL : LOOP_FOR, l->var, l->div, false);
-    }
+    add_term_loops(s, g, ns, in_tile);
     for (int i = 0; i < t.n_vars; i++)
         if (t.best[i] > 1) add_loop(g, ns, LOOP_UNROLL, t.var[i], 1, false);
     if (lane) add_loop(g, ns, LOOP_LANE, lane, 1, false);
@@ -266,12 +323,12 @@ void choose_passes(const Graph *g, NodeSchedule *ns, const NodeSchedule *of) {
     insert_loop(g, ns, ns->loops.n > 1 && ns->loops.at[0].kind == LOOP_PARALLEL, spec);
 }
 
-void choose_loops(const Graph *g, const Target *t, NodeSchedule *ns, bool parallel,
-                  Var *columns) {
+void choose_loops(const Schedule *s, const Graph *g, const Target *t, NodeSchedule *ns,
+                  bool parallel, Var *columns) {
     Node *n = ns->node;
     Var *lane = choose_lane(n, &ns->layout);
     if (n->reduce == REDUCE_SUM && n->n_rvars) {
-        choose_contraction_loops(g, t, ns, parallel, NULL);
+        choose_contraction_loops(s, g, t, ns, parallel, NULL);
         return;
     }
     Var *axis[MAX_RANK];
@@ -329,7 +386,7 @@ static void add_terms(const Graph *g, NodeSchedule *ns) {
 void choose_window_loops(const Graph *g, const Target *t, NodeSchedule *ns, NodeSchedule *host,
                          long size, bool parallel) {
     Node *n = ns->node, *root = host->node;
-    long accumulators = t->registers == 32 ? 24 : 12;
+    long accumulators = most_accumulators(t);
     long f = channels_of_tile(root->shape[1], accumulators / size > 1 ? accumulators / size : 1);
     add_loop(g, host, parallel ? LOOP_PARALLEL : LOOP_FOR, root->var[0], PAD, false);
     for (int i = 2; i < root->rank; i++)

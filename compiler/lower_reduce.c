@@ -96,9 +96,33 @@ static Expr *term_number(Lower *L, const Frame *f) {
     return e;
 }
 
+/* The same where no term is ever absent: term 0 is the first, the others only have to beat the best
+ * so far. */
+static void add_sure_candidate(Lower *L, Frame *f, Expr *offset, Expr *term) {
+    Pool *p = L->pool;
+    Expr *best = v_load(p, f->acc, offset, NULL, 1), *number = term_number(L, f);
+    Expr *at = acc_offset(L, f, f->acc_index), *index = v_load(p, f->acc_index, at, NULL, 1);
+    bool max = f->ns->node->reduce == REDUCE_ARGMAX;
+    Expr *wins = max ? e_op(p, OP_LT, best, term, NULL) : e_op(p, OP_LT, term, best, NULL);
+    Stmt *s = emit(L, STMT_IF);
+    s->cond = e_op(p, OP_EQ, number, e_int(p, 0), NULL);
+    Body *out = L->out;
+    L->out = &s->body;
+    emit_store(L, f->acc_index, at, number);
+    emit_store(L, f->acc, offset, term);
+    L->out = &s->other;
+    emit_store(L, f->acc_index, at, e_select(p, wins, number, index));
+    emit_store(L, f->acc, offset, e_op(p, max ? OP_MAX : OP_MIN, best, term, NULL));
+    L->out = out;
+}
+
 /* argmax, argmin: the first term, or one that beats the best so far. */
 static void add_candidate(Lower *L, Frame *f, Expr *offset, Expr *term, Expr *keep) {
     Pool *p = L->pool;
+    if (!keep && !L->guard[f->ns->node->id]) {
+        add_sure_candidate(L, f, offset, term);
+        return;
+    }
     Expr *best = v_load(p, f->acc, offset, NULL, 1);
     Expr *at = acc_offset(L, f, f->acc_index), *index = v_load(p, f->acc_index, at, NULL, 1);
     bool max = f->ns->node->reduce == REDUCE_ARGMAX;

@@ -817,11 +817,16 @@ static __attribute__((noinline)) void eval_prediction(const float *restrict line
     for (long k = 0; k < 10; k++) {
 #pragma GCC unroll 2
         for (long v = 0; v < 2; v++) {
-            arg_1[v] = vi_select(vm_or(vf_lt(acc_0[v], vf_gather(linear2, ((vi_iota() * vi_set(16))
-                    + vi_set((256 * block + k + 128 * v))))), vi_lt(arg_1[v], vi_set(0))),
-                    vi_set(k), arg_1[v]);
-            acc_0[v] = vf_select(vi_eq(vi_set(k), arg_1[v]), vf_gather(linear2, ((vi_iota() *
-                    vi_set(16)) + vi_set((256 * block + k + 128 * v)))), acc_0[v]);
+            if ((k == 0)) {
+                arg_1[v] = vi_set(k);
+                acc_0[v] = vf_gather(linear2, ((vi_iota() * vi_set(16)) + vi_set((256 * block + k +
+                        128 * v))));
+            } else {
+                arg_1[v] = vi_select(vf_lt(acc_0[v], vf_gather(linear2, ((vi_iota() * vi_set(16)) +
+                        vi_set((256 * block + k + 128 * v))))), vi_set(k), arg_1[v]);
+                acc_0[v] = vf_max(acc_0[v], vf_gather(linear2, ((vi_iota() * vi_set(16)) +
+                        vi_set((256 * block + k + 128 * v)))));
+            }
         }
     }
 #pragma GCC unroll 2
@@ -937,8 +942,13 @@ static __attribute__((noinline)) void predict_prediction(const float *restrict l
     acc_0[0] = -__builtin_inff();
     arg_1[0] = (-1);
     for (long k = 0; k < 10; k++) {
-        arg_1[0] = (((acc_0[0] < linear2[k]) || (arg_1[0] < 0)) ? k : arg_1[0]);
-        acc_0[0] = ((k == arg_1[0]) ? linear2[k] : acc_0[0]);
+        if ((k == 0)) {
+            arg_1[0] = k;
+            acc_0[0] = linear2[k];
+        } else {
+            arg_1[0] = ((acc_0[0] < linear2[k]) ? k : arg_1[0]);
+            acc_0[0] = netc_max(acc_0[0], linear2[k]);
+        }
     }
     prediction[0] = arg_1[0];
 }
