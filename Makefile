@@ -52,7 +52,7 @@ all: $(B)/netc $(NETC_JIT) $(B)/libnetc.a $(B)/netc-study  ## build netc and the
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo 'Variables: SPEC=NAME ARGS="--epochs 1" TARGET=native CC=gcc PREFIX=/usr/local DESTDIR='
+	@echo 'Variables: SPEC=NAME ARGS="--epochs 1" TARGET=native TUNED=1 CC=gcc PREFIX=/usr/local DESTDIR='
 
 deps:  ## install what is missing (on Debian; asks for no rights where all is there)
 	@CC="$(CC)" ALL="$(ALL)" STUDY="$(STUDY)" JIT="$(JIT)" sh tests/deps.sh
@@ -104,21 +104,28 @@ $(B)/gen/report_css.c: study/report.css
 compile_net = $(CC) $(NETFLAGS) $$(sed -n '1s/.*(\(-[^)]*\)).*/\1/p' $(2)) -Iruntime -DNETC_NET=$(1) \
 	  $(2) runtime/main.c $(B)/libnetc.a $(LIBS) -o $(3)
 
+# With TUNED=1 by the schedule that `make tune` has left beside the spec, where there is one.
+tuned = $(if $(TUNED),$(addprefix --schedule=,$(wildcard $(basename $<).sched)))
+
 run: $(SPEC:%=$(B)/%)  ## compile and train a network: make run SPEC=lstm_baseline
 	@test -n "$(SPEC)" || { echo 'Which one? make run SPEC=NAME, NAME one of:'; \
 	  echo '$(NETS)' | fmt; exit 2; }
 	$(B)/$(SPEC) train --save $(B)/$(SPEC).safetensors $(ARGS)
+
+tune: $(B)/netc  ## measure other schedules of a network, for TUNED=1: make tune SPEC=mlp_tuned
+	$(B)/netc --tune --target $(TARGET) $(wildcard specs/$(SPEC).net examples/$(SPEC).net) \
+	  -o $(dir $(wildcard specs/$(SPEC).net examples/$(SPEC).net)) $(ARGS)
 
 specs: $(SPECS:%=$(B)/%)  ## compile the twelve networks of specs/, each to build/NAME
 
 $(NETS:%=$(B)/%): $(B)/%: generated/%.c runtime/main.c $(B)/libnetc.a $(HEADERS)
 	$(call compile_net,$*,$<,$@)
 $(B)/target: force
-	@mkdir -p $(@D); echo $(TARGET) | cmp -s - $@ || echo $(TARGET) > $@
+	@mkdir -p $(@D); echo $(TARGET) $(TUNED) | cmp -s - $@ || echo $(TARGET) $(TUNED) > $@
 $(SPECS:%=generated/%.c): generated/%.c: specs/%.net $(wildcard specs/*.net) $(B)/netc $(B)/target
-	$(B)/netc --target $(TARGET) $< -o generated/
+	$(B)/netc --target $(TARGET) $(tuned) $< -o generated/
 $(EXAMPLES:%=generated/%.c): generated/%.c: examples/%.net $(wildcard */*.net) $(B)/netc $(B)/target
-	$(B)/netc --target $(TARGET) $< -o generated/
+	$(B)/netc --target $(TARGET) $(tuned) $< -o generated/
 
 # The awkward networks and the variants that are measured, each to build/bench/NAME.
 BENCHED    = $(sort $(basename $(notdir $(wildcard tests/bench/*.net))))
@@ -206,4 +213,4 @@ clean:  ## remove what was built
 .DELETE_ON_ERROR:
 force:
 .PHONY: force all help deps run specs bench profile study tests check check-all accept install \
-        uninstall clean bench-peers bench-startup bench-cost
+        uninstall clean bench-peers tune bench-startup bench-cost

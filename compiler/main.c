@@ -3,6 +3,7 @@
 #include "elaborate.h"
 #include "jit.h"
 #include "schedule.h"
+#include "tune.h"
 #include "watch.h"
 #include "tree.h"
 #include <errno.h>
@@ -36,12 +37,16 @@ static const char usage[] =
     "  --schedule=FILE   take the schedule from a file instead of choosing one\n"
     "  --measured=FILE   with --dump=schedule: measured times beside the predicted ones, from\n"
     "                    what bench --profile --json printed\n"
+    "  --tune            measure other schedules of the training step, and write DIR/NET.sched\n"
+    "                    where one is faster\n"
+    "  --minutes M       with --tune: for about so long (default: 5)\n"
     "  --profile         write a program whose command bench can tell the time of each kernel\n"
     "  --help, --version\n";
 
 typedef struct Options {
     const char *spec, *out, *target, *dump, *schedule, *without, *measured;
-    bool check, summary, profile, jit, watch, keep, perf;
+    bool check, summary, profile, jit, watch, keep, perf, tune;
+    double minutes;
     const char **defines;
     int n_defines;
     char **rest; /* what is the network's program's, from its command on */
@@ -103,6 +108,13 @@ static void parse_option(Options *o, int argc, char **argv, int *i) {
     } else if (is_option(arg, "--without")) {
         o->without = value_of("--without", argc, argv, i);
         if (!is_rewrite(o->without)) bad_usage("%s is no rewrite", o->without);
+    } else if (!strcmp(arg, "--tune")) {
+        o->tune = true;
+    } else if (is_option(arg, "--minutes")) {
+        char *end;
+        const char *value = value_of("--minutes", argc, argv, i);
+        o->minutes = strtod(value, &end);
+        if (*end || !(o->minutes > 0)) bad_usage("%s is no number of minutes", value);
     } else if (is_option(arg, "--measured")) {
         o->measured = value_of("--measured", argc, argv, i);
     } else if (is_option(arg, "--schedule")) {
@@ -131,6 +143,7 @@ static Options parse_options(int argc, char **argv) {
     if (!o.spec) bad_usage("%s", "which spec?");
     if ((o.watch || o.perf) && !o.jit) bad_usage("%s is for --jit", o.watch ? "--watch" : "--perf");
     if (o.keep && !o.watch) bad_usage("%s is for --watch", "--keep");
+    if (o.minutes && !o.tune) bad_usage("%s is for --tune", "--minutes");
     if (o.measured && (!o.dump || strcmp(o.dump, "schedule")))
         bad_usage("%s is for --dump=schedule", "--measured");
     if (!target_find(o.target)) bad_usage("unknown target %s", o.target);
@@ -280,6 +293,7 @@ static int finish(Arena *a, const Options *o, Diags *d, Program *p) {
     if (o->dump && dumped.at) fputs(dumped.at, stdout);
     if (!x) return 1;
     if (o->dump || o->summary) return 0;
+    if (o->tune) return tune_command(x, o->out, o->minutes ? o->minutes : 5);
     return o->jit ? run_program(a, o, p, x) : write_program(a, o, p, x);
 }
 

@@ -1,10 +1,12 @@
 /* unit_cost.c: what the cost model says of schedules written by hand: operations and bytes that can
- * be counted on paper, and which of two schedules is the slower one where that is beyond doubt.
+ * be counted on paper, and which of two schedules is the slower one where that is beyond doubt;
+ * and what is tried to find faster ones.
  */
 #include "cost.h"
 #include "diag.h"
 #include "nets.h"
 #include "passes.h"
+#include "tune_parts.h"
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -133,6 +135,38 @@ START_TEST(narrower_vectors_do_no_more) {
 }
 END_TEST
 
+/* --- what --tune tries --- */
+
+START_TEST(neighbors_of_a_schedule) {
+    product();
+    graph_sort(G);
+    order(G);
+    Layouts *l = layouts_new(program);
+    Schedule *parsed[5] = {NULL};
+    Diags *d = diags_new(arena);
+    ck_assert(schedule_parse(program, target, "test", "function train\n" TILE, l, parsed, d));
+    layouts_close(l);
+    Candidates found = {0};
+    const Node *z = G->output[0].node;
+    uint64_t own = candidate_of(arena, parsed[2], l, z).hash;
+    tune_neighbors(arena, parsed[2], l, z, &found);
+    ck_assert_int_ge(found.n, 10);
+    int itself = 0, other_tiles = 0;
+    for (int i = 0; i < found.n; i++) {
+        const Candidate *c = &found.at[i];
+        loop_verify(c->function, "tune");
+        itself += c->hash == own;
+        other_tiles += c->schedule->of[z->id]->loops.at[1].step != 8;
+        ck_assert(i == 0 || c->predicted >= found.at[i - 1].predicted);
+        for (int k = 0; k < i; k++) ck_assert(c->hash != found.at[k].hash);
+    }
+    ck_assert_int_eq(itself, 1);
+    ck_assert_int_ge(other_tiles, 3);
+    ck_assert_int_eq(parsed[2]->of[z->id]->loops.at[1].step, 8); /* is as it was */
+    nets_end();
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("cost");
     TCase *t = tcase_create("cost");
@@ -142,6 +176,7 @@ int main(void) {
     tcase_add_test(t, operations_of_a_sum);
     tcase_add_loop_test(t, the_faster_of_two, 0, COUNT_OF(pairs));
     tcase_add_test(t, narrower_vectors_do_no_more);
+    tcase_add_test(t, neighbors_of_a_schedule);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

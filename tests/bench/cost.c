@@ -53,10 +53,12 @@ static Node *product(void) {
     return any(0, 1) ? wide("act", z) : z;
 }
 
+/* Sums over what stands for samples; the layouts of stored tensors are the schedule's. */
 static Node *gradient(void) {
-    Node *x = given("x", G->batch, any(8, 250)), *d = given("d", G->batch, any(8, 150));
+    long n = G->batch;
+    Node *x = param("x", n, any(8, 250)), *d = param("d", n, any(8, 150));
     Node *g = tensor("g", d->shape[1], x->shape[1]);
-    Expr *m = over_batch(g);
+    Expr *m = over(g, "m", n);
     g->body = mul(at(d, m, var(g, 0)), at(x, m, var(g, 1)));
     return g;
 }
@@ -72,10 +74,10 @@ static Node *convolution(void) {
 
 static Node *filters(void) {
     long side = any(6, 14), k = any(1, 3);
-    Node *x = given("x", G->batch, any(1, 12), side + k - 1, side + k - 1);
-    Node *d = given("d", G->batch, any(2, 16), side, side);
+    Node *x = param("x", G->batch, any(1, 12), side + k - 1, side + k - 1);
+    Node *d = param("d", G->batch, any(2, 16), side, side);
     Node *g = tensor("g", d->shape[1], x->shape[1], k, k);
-    Expr *m = over_batch(g), *y = over(g, "y", side), *z = over(g, "z", side);
+    Expr *m = over(g, "m", G->batch), *y = over(g, "y", side), *z = over(g, "z", side);
     g->body = mul(at(d, m, var(g, 0), y, z),
                   at(x, m, var(g, 1), add(y, var(g, 2)), add(z, var(g, 3))));
     return g;
@@ -90,8 +92,8 @@ static Node *pooling(void) {
 
 static Node *sums(void) {
     long side = any(4, 16);
-    Node *x = given("x", G->batch, any(4, 40), side, side), *s = tensor("s", x->shape[1]);
-    Expr *n = over_batch(s), *y = over(s, "y", side), *z = over(s, "z", side);
+    Node *x = param("x", G->batch, any(4, 40), side, side), *s = tensor("s", x->shape[1]);
+    Expr *n = over(s, "n", G->batch), *y = over(s, "y", side), *z = over(s, "z", side);
     Expr *e = at(x, n, var(s, 0), y, z);
     s->body = any(0, 1) ? e : mul(e, e);
     return s;
