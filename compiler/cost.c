@@ -255,8 +255,9 @@ static void count_chain(Walk *w) {
     Expr *same = v_load(x->f->graph->program->pool, s->buffer, s->offset, NULL, s->value->lanes);
     if (l < 0 && map_get(here->seen, same)) l = LATENCY; /* by way of a register */
     if (l <= 0) return;
-    if (!is_register(x, s->buffer)) l += x->machine->forward;
     uint64_t vars = cost_vars(x, s->offset);
+    bool kept = !(vars >> here->depth & 1) && here->depth > x->base; /* in a register meanwhile */
+    if (!is_register(x, s->buffer) && !kept) l += x->machine->forward;
     int declared = (int)(intptr_t)map_get(x->declared, s->buffer);
     for (int i = x->depth - 1; i >= x->base; i--) {
         Loop *loop = x->at[i];
@@ -370,9 +371,13 @@ static Stmt *next_in_nest(const Stmt *s) {
 
 static void walk_for(Nest *x, Stmt *s) {
     enum { DEEPEST = 4 };
-    Stmt *nest[DEEPEST] = {s};
+    Stmt *nest[DEEPEST + 1] = {s}, term, *terms = &term;
     int n = 1;
     while (n < DEEPEST && next_in_nest(nest[n - 1])) nest[n] = next_in_nest(nest[n - 1]), n++;
+    if (cost_exchange(x->f->graph->program->pool, nest[n - 1], &nest[n - 1], &term)) {
+        walk_nest(x, nest, n + 1, &(Body){&terms, 1, 1});
+        return;
+    }
     const Body *body = &nest[n - 1]->body;
     int inner = cost_innermost(nest, n);
     Stmt *keep = nest[inner];

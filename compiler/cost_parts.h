@@ -83,6 +83,9 @@ bool cost_is_text(const Stmt *s);
 /* The number in nest[0..n), each the other's only statement, of the loop that compilers put
  * innermost. */
 int cost_innermost(Stmt *const *nest, int n);
+/* Are j's iterations sums that compilers add to in memory instead, the loop over the terms around
+ * j, because that moves in shorter steps? Then nest is these two loops, and term what they do. */
+bool cost_exchange(Pool *p, Stmt *j, Stmt **nest, Stmt *term);
 
 /* cost_units.c */
 typedef struct Units {

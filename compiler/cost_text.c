@@ -89,3 +89,34 @@ int cost_innermost(Stmt *const *nest, int n) {
     }
     return best;
 }
+
+/* The sum that j's iterations are, if they are nothing else. */
+static Stmt *sum_of(const Stmt *j) {
+    const Body *b = &j->body;
+    if (cost_is_text(j) || b->n != 4 || b->at[0]->kind != STMT_LOCAL) return NULL;
+    Stmt *first = b->at[1], *m = b->at[2], *last = b->at[3];
+    if (first->kind != STMT_STORE || m->kind != STMT_FOR || last->kind != STMT_STORE) return NULL;
+    if (first->buffer != b->at[0]->buffer || last->value->op != OP_LOAD) return NULL;
+    if (last->value->buffer != first->buffer || last->buffer->kind == BUFFER_LOCAL) return NULL;
+    if (cost_is_text(m) || m->body.n != 1 || m->body.at[0]->kind != STMT_STORE) return NULL;
+    return m->body.at[0]->buffer == first->buffer ? m : NULL;
+}
+
+bool cost_exchange(Pool *p, Stmt *j, Stmt **nest, Stmt *term) {
+    Stmt *m = sum_of(j);
+    if (!m) return false;
+    const Expr *add = m->body.at[0]->value;
+    Steps own = {.var = m->var}, other = {.var = j->var};
+    if (add->op != OP_FMA || add->lanes > 1) return false;
+    for (int i = 0; i < 2; i++) {
+        e_visit(add->arg[i], note_step, &own);
+        e_visit(add->arg[i], note_step, &other);
+    }
+    if (other.sum >= own.sum) return false;
+    *term = *j->body.at[3];
+    Expr *sum = v_load(p, term->buffer, term->offset, NULL, 1);
+    term->value = v_op(p, OP_FMA, T_F32, 1, add->arg[0], add->arg[1], sum);
+    nest[0] = m;
+    nest[1] = j;
+    return true;
+}
