@@ -386,7 +386,11 @@ static void add_terms(const Graph *g, NodeSchedule *ns) {
 void choose_window_loops(const Graph *g, const Target *t, NodeSchedule *ns, NodeSchedule *host,
                          long size, bool parallel) {
     Node *n = ns->node, *root = host->node;
+    /* Where edges are peeled a tile is compiled many times over: out of training, which is little
+     * of all the time, it has no more than hides the latency. */
+    enum { ENOUGH = 12 };
     long accumulators = most_accumulators(t);
+    if (!g->n_updates && accumulators > ENOUGH) accumulators = ENOUGH;
     long f = channels_of_tile(root->shape[1], accumulators / size > 1 ? accumulators / size : 1);
     add_loop(g, host, parallel ? LOOP_PARALLEL : LOOP_FOR, root->var[0], PAD, false);
     for (int i = 2; i < root->rank; i++)

@@ -116,6 +116,19 @@ static bool is_index_only(Expr *e) {
 
 static Expr *translate(Reads *r, Expr *e);
 
+/* Can every element that the index may name be loaded, whatever the condition is? Of stored
+ * tensors that the function does not change. */
+static bool is_always_there(const Lower *L, const Node *n, Expr *const *index) {
+    if (n->kind != NODE_STORED) return false;
+    for (int i = 0; i < L->graph->n_updates; i++)
+        if (L->graph->update[i].stored == n->stored) return false;
+    for (int i = 0; i < n->rank; i++) {
+        long lo, hi;
+        if (!e_range(index[i], &lo, &hi) || lo < 0 || hi >= n->shape[i]) return false;
+    }
+    return true;
+}
+
 static Expr *translate_read(Reads *r, Expr *e, Expr **index) {
     Lower *L = r->L;
     for (int i = L->live.n - 1; i >= 0; i--) {
@@ -127,7 +140,8 @@ static Expr *translate_read(Reads *r, Expr *e, Expr **index) {
     }
     Buffer *b = memory_of(L, e->node);
     if (r->mask && is_false(r->mask)) return e_num(L->pool, e->type, 0);
-    Expr *mask = is_true(r->mask) ? NULL : r->mask;
+    bool whole = is_true(r->mask) || is_always_there(L, e->node, index);
+    Expr *mask = whole ? NULL : r->mask;
     return v_load(L->pool, b, layout_offset(L->pool, &b->layout, index), mask, 1);
 }
 
