@@ -75,12 +75,24 @@ static void print_for(Printer *p, const Stmt *s) {
     names_set(p->taken, v, NULL);
 }
 
+/* Is all of the text in one pair of parentheses? Compilers warn of `if ((a == b))`. */
+static bool has_parentheses(const char *text) {
+    int open = 0;
+    if (*text != '(') return false;
+    for (; *text; text++) {
+        open += (*text == '(') - (*text == ')');
+        if (!open) return !text[1];
+    }
+    return false;
+}
+
 static void print_if(Printer *p, const Stmt *s) {
     if (is_false(s->cond)) {
         print_body(p, &s->other);
         return;
     }
-    c_line(p, "if (%s) {", text_of(p, s->cond));
+    const char *condition = text_of(p, s->cond);
+    c_line(p, has_parentheses(condition) ? "if %s {" : "if (%s) {", condition);
     p->indent++;
     print_body(p, &s->body);
     p->indent--;

@@ -817,7 +817,7 @@ static __attribute__((noinline)) void eval_prediction(const float *restrict line
     for (long k = 0; k < 10; k++) {
 #pragma GCC unroll 2
         for (long v = 0; v < 2; v++) {
-            if ((k == 0)) {
+            if (k == 0) {
                 arg_1[v] = vi_set(k);
                 acc_0[v] = vf_gather(linear2, ((vi_iota() * vi_set(16)) + vi_set((256 * block + k +
                         128 * v))));
@@ -942,7 +942,7 @@ static __attribute__((noinline)) void predict_prediction(const float *restrict l
     acc_0[0] = -__builtin_inff();
     arg_1[0] = (-1);
     for (long k = 0; k < 10; k++) {
-        if ((k == 0)) {
+        if (k == 0) {
             arg_1[0] = k;
             acc_0[0] = linear2[k];
         } else {
