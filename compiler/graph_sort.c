@@ -288,7 +288,7 @@ void graph_sort(Graph *g) {
         if (s.live[i] && !s.index[i]) components_from(&s, i);
     }
     g->nodes.n = s.n_out;
-    memcpy(g->nodes.at, s.out, sizeof *s.out * (size_t)s.n_out);
+    if (s.n_out) memcpy(g->nodes.at, s.out, sizeof *s.out * (size_t)s.n_out);
     for (int i = 0; i < s.n_out; i++) {
         Node *n = g->nodes.at[i];
         n->id = i;
