@@ -41,6 +41,17 @@ void loop_settle_locals(Pool *p, const Routine *r, const Body *body) {
     }
 }
 
+double loop_text_size(const Body *body) {
+    double n = 0;
+    for (int i = 0; i < body->n; i++) {
+        const Stmt *s = body->at[i];
+        double inner = 1 + loop_text_size(&s->body) + loop_text_size(&s->other);
+        bool repeats = s->kind == STMT_FOR && s->unroll && is_const(s->lo) && is_const(s->hi);
+        n += repeats ? inner * (s->hi->num - s->lo->num) : inner;
+    }
+    return n;
+}
+
 static void print_body(Text *t, const Body *body, int indent) {
     for (int i = 0; i < body->n; i++) {
         const Stmt *s = body->at[i];

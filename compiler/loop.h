@@ -110,6 +110,8 @@ void loop_verify(const LoopFunction *f, const char *pass);
 
 /* Which local buffers are registers: those that every access finds whole. */
 void loop_settle_locals(Pool *p, const Routine *r, const Body *body);
+/* How many statements it is once loops that are unrolled are: what a C compiler has to read. */
+double loop_text_size(const Body *body);
 
 /* Vector expressions: no simplification, but hash-consed all the same. */
 Expr *v_op(Pool *p, Op op, Type type, int lanes, Expr *a, Expr *b, Expr *c);

@@ -69,18 +69,6 @@ Candidate candidate_of(Arena *a, Schedule *s, const Layouts *l, const Node *kern
 
 static void ignore(void *context, const NodeSchedule *ns, int loop, const char *message) {}
 
-/* More text than compilers take in good time. */
-static double text_size(const Body *body) {
-    double n = 0;
-    for (int i = 0; i < body->n; i++) {
-        const Stmt *s = body->at[i];
-        double inner = 1 + text_size(&s->body) + text_size(&s->other);
-        bool repeats = s->kind == STMT_FOR && s->unroll && is_const(s->lo) && is_const(s->hi);
-        n += repeats ? inner * (s->hi->num - s->lo->num) : inner;
-    }
-    return n;
-}
-
 typedef struct Neighbors {
     Arena *arena;
     const Schedule *from;
@@ -96,7 +84,7 @@ static void propose(Neighbors *x, Schedule *s) {
     for (int i = 0; i < x->to->n; i++)
         if (x->to->at[i].hash == c.hash) return;
     const Routine *r = c.function->routines.at[number_of(c.function, x->kernel)];
-    if (text_size(&r->body) <= x->largest) PUSH(x->arena, *x->to, c);
+    if (loop_text_size(&r->body) <= x->largest) PUSH(x->arena, *x->to, c);
 }
 
 /* --- changes --- */
@@ -172,7 +160,7 @@ void tune_neighbors(Arena *a, const Schedule *s, const Layouts *l, const Node *k
     Neighbors x = {.arena = a, .from = s, .layouts = l, .kernel = kernel, .to = to};
     Candidate own = candidate_of(a, schedule_clone(s), l, kernel);
     const Routine *r = own.function->routines.at[number_of(own.function, kernel)];
-    x.largest = TEXT + 2 * text_size(&r->body);
+    x.largest = TEXT + 2 * loop_text_size(&r->body);
     PUSH(a, *to, own);
     other_loops(&x, schedule_of(s, kernel));
     qsort(to->at, (size_t)to->n, sizeof *to->at, sooner);

@@ -142,20 +142,9 @@ static const Kind *make_kernel(uint64_t seed, int number) {
 
 /* --- candidates --- */
 
-static double text_size(const Body *body) {
-    double n = 0;
-    for (int i = 0; i < body->n; i++) {
-        const Stmt *s = body->at[i];
-        double inner = 1 + text_size(&s->body) + text_size(&s->other);
-        bool repeats = s->kind == STMT_FOR && s->unroll && is_const(s->lo) && is_const(s->hi);
-        n += repeats ? inner * (s->hi->num - s->lo->num) : inner;
-    }
-    return n;
-}
-
 static double function_size(const LoopFunction *f) {
     double n = 0;
-    for (int i = 0; i < f->routines.n; i++) n += text_size(&f->routines.at[i]->body);
+    for (int i = 0; i < f->routines.n; i++) n += loop_text_size(&f->routines.at[i]->body);
     return n;
 }
 
