@@ -178,6 +178,13 @@ static void stop(Jit *j) {
         if (!j->queue.at[i].taken) dispose(&j->queue.at[i]);
 }
 
+/* What is measured then has the processors to itself. */
+static void await_all(void *context) {
+    Jit *j = context;
+    for (int i = 0; i < N_FUNCTIONS; i++)
+        if (compiled_has(j->x, i)) await(j, i);
+}
+
 static void make_stubs(Jit *j, netc_net *net) {
     netc_function **member[N_FUNCTIONS] = {&net->init, &net->prepare, &net->train, &net->eval,
                                            &net->predict, &net->settle};
@@ -215,6 +222,8 @@ int jit_main(const Compiled *x, bool perf, int argc, char **argv) {
     code_define(j.space, &(LlvmSymbol){"netc_await", (void *)await}, 1);
     netc_net *net = describe(x);
     make_stubs(&j, net);
+    net->await_compiler = await_all;
+    net->compiler = &j;
     start(&j);
     int status = netc_main(net, argc, argv);
     stop(&j);

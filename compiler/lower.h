@@ -85,6 +85,9 @@ bool lower_tile(Lower *L, Frame *f, int depth);
 void lower_term(Lower *L, Frame *f);
 bool is_reduction_loop(const Frame *f, const LoopSpec *spec);
 
+/* lower_tests.c */
+void lower_tests(Lower *L, Body *body);
+
 /* lower_columns.c */
 void lower_columns(Lower *L, const Routine *r, Body *body);
 

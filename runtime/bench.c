@@ -165,6 +165,7 @@ static bool start(Bench *b, const netc_net *net, const netc_options *o, netc_err
     net->init(call);
     train(b, o->resident);
     b->startup = netc_process_seconds();
+    if (net->await_compiler) net->await_compiler(net->compiler);
     return true;
 }
 

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include "netc_math.h"
 
-enum { NETC_MAX_RANK = 8, NETC_ABI = 3, NETC_ALIGN = 64 };
+enum { NETC_MAX_RANK = 8, NETC_ABI = 4, NETC_ALIGN = 64 };
 
 /* One tensor of the state block. Element i lies `sum over pieces (i[axis] / div % count) * stride`
  * floats after `offset`; the pieces of all axes together tell the layout that the compiler chose.
@@ -128,6 +128,9 @@ typedef struct netc_net {
     double (*rate)(const netc_call *call); /* the learning rate at call's step; or null */
     netc_kernel *kernel; /* compiled with --profile, else null: written by every call */
     int n_kernels;
+    /* Null, or waits until nothing is compiled any more beside the program; takes `compiler`. */
+    void (*await_compiler)(void *compiler);
+    void *compiler;
 } netc_net;
 
 /* Run f(context, 0 .. tasks - 1), in any order, on the pool's threads; returns when all are done.

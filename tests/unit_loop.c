@@ -1,6 +1,7 @@
-/* unit_loop.c: what the verifier of the loop IR lets pass, and what it does not; requests ahead. */
+/* unit_loop.c: what the verifier of the loop IR lets pass, and what it does not; requests ahead;
+ * conditions that leave loops. */
 #include "diag.h"
-#include "loop.h"
+#include "lower.h"
 #include "nets.h"
 #include "numeric.h"
 #include "passes.h"
@@ -109,6 +110,55 @@ START_TEST(what_is_near_is_not_asked_for) {
         const char *target;
     } none[] = {{16, 96, "x86-64-v3"}, {128, 24, "x86-64-v3"}, {128, 96, "generic"}};
     ck_assert(!request(none[_i].samples, none[_i].terms, none[_i].target));
+    nets_end();
+}
+END_TEST
+
+/* --- conditions leave loops --- */
+
+static Stmt *loop_of(Var *v, bool unroll, Stmt *inner) {
+    Stmt *s = NEW(arena, Stmt);
+    *s = (Stmt){.kind = STMT_FOR, .var = v, .lo = e_int(P, 0), .hi = e_int(P, v->hi + 1),
+                .unroll = unroll};
+    PUSH(arena, s->body, inner);
+    return s;
+}
+
+/* for t = 0 to 28 { unroll k = 0 to 4 { if test { store } } } */
+START_TEST(conditions_leave_loops) {
+    nets_begin(4);
+    Var *t = var_new(P, "t", 28), *k = var_new(P, "k", 4);
+    Expr *at_t = e_var(P, t), *at_k = e_var(P, k), *count = e_host(P, HOST_COUNT);
+    Expr *from_1 = e_op(P, OP_LE, e_int(P, 1), at_t, NULL);
+    Expr *to_20 = e_op(P, OP_LT, at_t, e_int(P, 20), NULL);
+    Expr *inside = e_op(P, OP_LT, e_int(P, 2), count, NULL);
+    Expr *both = e_op(P, OP_LT, e_add(P, at_t, at_k), count, NULL);
+    struct {
+        Expr *test;
+        int lo, hi;
+        StmtKind first, last; /* of the three levels; a loop's test may be gone */
+    } of[] = {
+        {from_1, 1, 28, STMT_FOR, STMT_STORE},
+        {e_and(P, from_1, to_20), 1, 20, STMT_FOR, STMT_STORE},
+        {e_and(P, inside, from_1), 1, 28, STMT_IF, STMT_STORE},
+        {e_and(P, both, from_1), 1, 28, STMT_FOR, STMT_IF},
+    };
+    for (int i = 0; i < (int)COUNT_OF(of); i++) {
+        Stmt *store = NEW(arena, Stmt), *test = NEW(arena, Stmt);
+        store->kind = STMT_STORE;
+        *test = (Stmt){.kind = STMT_IF, .cond = of[i].test};
+        PUSH(arena, test->body, store);
+        Body body = {0};
+        PUSH(arena, body, loop_of(t, false, loop_of(k, true, test)));
+        Lower l = {.pool = P, .arena = arena};
+        lower_tests(&l, &body);
+        Stmt *first = body.at[0], *outer = first->kind == STMT_IF ? first->body.at[0] : first;
+        ck_assert_int_eq(first->kind, of[i].first);
+        ck_assert(is_int(outer->lo, of[i].lo) && is_int(outer->hi, of[i].hi));
+        Stmt *unrolled = outer->body.at[0];
+        ck_assert(unrolled->unroll && is_int(unrolled->lo, 0) && is_int(unrolled->hi, 4));
+        ck_assert_int_eq(unrolled->body.at[0]->kind, of[i].last);
+    }
     nets_end();
 }
 END_TEST
@@ -295,6 +345,7 @@ int main(void) {
     TCase *ahead = tcase_create("ahead");
     tcase_add_test(ahead, a_long_sum_asks_for_what_comes_after_it);
     tcase_add_loop_test(ahead, what_is_near_is_not_asked_for, 0, 3);
+    tcase_add_test(ahead, conditions_leave_loops);
     suite_add_tcase(s, ahead);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
