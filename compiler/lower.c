@@ -167,10 +167,10 @@ static Routine *lower_routine(Lower *L, NodeSchedule *ns) {
     if (in_block(L) && reduces_over_samples(ns)) lower_both_ways(L, ns);
     else lower_kernel(L, ns);
     note_uses(L, &r->body);
-    lower_tests(L, &r->body);
     lower_columns(L, r, &r->body);
     lower_hoist(L, r, &r->body);
     lower_ahead(L, &r->body);
+    lower_tests(L, &r->body);
     loop_settle_locals(L->pool, r, &r->body);
     PUSH(L->arena, L->function->routines, r);
     return r;
