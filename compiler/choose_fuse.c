@@ -6,6 +6,9 @@
  * an axis more (four gates made from one gradient), that axis is unrolled; where the contraction
  * has one more (four gates that become one state), it lies in the tile altogether.
  *
+ * Where the contraction begins with another sum that nothing else reads, and which is too large to
+ * stay near, that sum goes through the same registers first.
+ *
  * A node moves to where its host is. So nothing in between may read it, nor write what it reads.
  */
 #include "choose_parts.h"
@@ -377,6 +380,53 @@ static int share_loops(Fusion *f, const bool *in_tile) {
     return host->loops.n;
 }
 
+/* --- a sum that the contraction begins with --- */
+
+static double terms_of(const Node *n) {
+    double terms = 1;
+    for (int i = 0; i < n->n_rvars; i++) terms *= (double)(n->rvar[i]->hi + 1);
+    return terms;
+}
+
+/* Does what a block of samples has of n stay in the second cache until it is read? */
+static bool is_near(const Node *n) {
+    double elements = 1;
+    for (int i = 0; i < n->rank; i++)
+        elements *= n->var[i]->batch && n->shape[i] > 2 * PAD ? 2 * PAD : (double)n->shape[i];
+    return elements <= SECOND_CACHE;
+}
+
+/* Or null. With more terms than the contraction has it would want loops of its own. */
+static NodeSchedule *beginning(Fusion *f) {
+    const Node *n = f->contraction->ns->node;
+    const Expr *read = n->init;
+    if (!read || read->op != OP_READ || read->node->kind != NODE_COMP || !reads_own_point(n, read))
+        return NULL;
+    Node *first = read->node;
+    NodeSchedule *ns = schedule_of(f->c->s, first);
+    if (!is_free(ns) || first->reduce != REDUCE_SUM || first->rank != n->rank ||
+        first->component || sums_in_lanes(first) || sums_in_lanes(n))
+        return NULL;
+    bool alone = f->c->n_readers[first->id] == 1 && !choose_is_fixed(f->c, first);
+    bool pays = !is_near(first) && terms_of(first) <= terms_of(n);
+    return alone && pays && !comes_too_late(f, first) ? ns : NULL;
+}
+
+/* The contraction's tile, over the other sum's terms. */
+static void add_beginning(Fusion *f) {
+    const NodeSchedule *of = f->contraction->ns;
+    NodeSchedule *ns = beginning(f);
+    if (!ns) return;
+    for (int i = 0; i < ns->node->n_rvars; i++)
+        add_loop(f, ns, LOOP_FOR, ns->node->rvar[i], 1, false);
+    for (int i = 0; i < of->loops.n; i++) {
+        int k = axis_number(of->node, of->loops.at[i].var);
+        if (k >= 0) add_loop(f, ns, of->loops.at[i].kind, ns->node->var[k], 1, false);
+    }
+    attach(f, ns, of->depth);
+    ns->stored = false;
+}
+
 /* The host's variable along which what a member gathers lies side by side, or null. */
 static Var *columns_of(Fusion *f) {
     Var *found = NULL;
@@ -418,7 +468,11 @@ static void fuse_into(Choose *c, NodeSchedule *host) {
     int depth = f.contraction ? share_loops(&f, own)
                               : elementwise_loops(&f, choose_goes_parallel(c, host->node));
     if (f.contraction && sums_in_lanes(f.contraction->ns->node)) lane = NULL;
-    if (f.contraction) attach(&f, f.contraction->ns, depth);
+    if (f.contraction) {
+        f.contraction->ns->depth = depth;
+        add_beginning(&f);
+        attach(&f, f.contraction->ns, depth);
+    }
     for (int i = f.members.n - 1; i > 0; i--) {
         inner_loops(&f, f.members.at[i], lane);
         attach(&f, f.members.at[i]->ns, depth);

@@ -3,6 +3,8 @@
 #define NETC_CHOOSE_PARTS_H
 #include "choose.h"
 
+enum { SECOND_CACHE = 256 * 1024 }; /* floats */
+
 typedef struct Choose {
     Graph *g;
     Pool *pool;

@@ -252,7 +252,7 @@ static void add_elements(void *context, Expr *e) {
 /* How many values of the first reduction variable a pass takes; 0: all, in one. Passes pay where
  * both operands are as long as the sum: where it is over samples and positions. */
 static long pass_of(const Node *n) {
-    enum { TERMS = 112, WORTH_PASSES = 512, FAST = 64 * 1024 /* floats in the second cache */ };
+    enum { TERMS = 112, WORTH_PASSES = 512 };
     if (n->reduce != REDUCE_SUM || !n->n_levels || n->component) return 0;
     double terms = 1;
     for (int i = 0; i < n->n_levels; i++) {
@@ -264,7 +264,7 @@ static long pass_of(const Node *n) {
     const Var *v = n->levels[0].var;
     long step = 1;
     while ((double)step * terms / (double)(v->hi + 1) < TERMS) step *= 2;
-    bool pays = v->batch && terms >= WORTH_PASSES && o.elements > FAST;
+    bool pays = v->batch && terms >= WORTH_PASSES && o.elements > SECOND_CACHE / 4;
     return pays && step <= v->hi && step <= PAD ? step : 0;
 }
 
