@@ -564,10 +564,6 @@ static void lower_for(Lower *L, Frame *f, int depth, PointFn *at, void *context)
     for (int i = 0; i < n; i++) lower_part(L, f, depth, &part[i], at, context);
 }
 
-static long round_up(long x, long to) {
-    return (x + to - 1) / to * to;
-}
-
 /* Do vectors from value on end where the row does that has the extent, or within its room? */
 static bool ends_row(const Lower *L, const Frame *f, int k, Expr *base, long extent, long room) {
     Expr *from = e_sub(L->pool, f->value[k], base);
