@@ -95,6 +95,10 @@ Node *graph_copy(Graph *g, const char *name, Node *of) {
     return n;
 }
 
+Var *node_var(const Node *n, int i) {
+    return i < n->rank ? n->var[i] : n->rvar[i - n->rank];
+}
+
 Node *graph_input(Graph *g, const char *name, Type type, int rank, const long *shape,
                   bool batched) {
     Node *n = new_node(g, NODE_INPUT, name, type, rank, shape);
