@@ -317,11 +317,7 @@ static void add_loop(Fusion *f, NodeSchedule *ns, LoopKind kind, Var *v, long st
 }
 
 static void attach(Fusion *f, NodeSchedule *ns, int depth) {
-    ns->place = PLACE_ATTACHED;
-    ns->host = f->host;
-    ns->depth = depth;
-    ns->stored = read_outside(f, ns->node);
-    PUSH(f->c->arena, f->host->attached, ns);
+    choose_attach(f->c->arena, ns, f->host, depth, read_outside(f, ns->node));
 }
 
 static Var *axis_of(const Member *m, const Var *host) {

@@ -23,9 +23,33 @@ typedef struct Choose {
 bool choose_is_fixed(Choose *c, const Node *n);
 /* Within a recurrence, is n read by another step? Such a node must be in memory. */
 bool choose_is_carried(Choose *c, const Node *n);
+/* Does `read`, evaluated for n, read at n's own index? And does the reader read `of` only so? */
+bool choose_is_own_index(const Expr *read, const Node *n);
+bool choose_reads_own_index(const Node *of, const Node *reader);
+bool choose_goes_parallel(Choose *c, const Node *n);
+/* ns is computed inside of so many loops of host, and written to memory if `stored`. */
+void choose_attach(Arena *a, NodeSchedule *ns, NodeSchedule *host, int depth, bool stored);
+
+/* choose_updates.c: updates in an order in which each may overwrite its tensor. */
+void choose_update_order(Graph *g);
+
+/* choose_layouts.c: storage orders. */
+Layout *choose_layout(Choose *c, Node *n);
+/* What updates are computed from lies as they do. */
+void choose_update_layouts(Choose *c);
+/* Row-major but for an axis that lies innermost, padded to whole vectors; the samples, of which 16
+ * lie together. */
+Layout choose_innermost(int rank, const long *shape, int axis);
+Layout choose_samples_innermost(int rank, const long *shape);
+
+/* choose_operands.c: contractions read copies of what they would have to gather. */
+void choose_operands(Choose *c);
 /* Do neighbors along v lie side by side in what a read reads? */
 bool choose_is_unit(Choose *c, Expr *read, Var *v);
-bool choose_goes_parallel(Choose *c, const Node *n);
+
+/* choose_windows.c: where only windows of a maximum see the results of the contraction ns, they are
+ * computed together. */
+void choose_windows(Choose *c, NodeSchedule *ns);
 
 /* choose_fuse.c: elementwise kernels that work on the same points become one, a contraction that
  * they read with them. */

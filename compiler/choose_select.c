@@ -97,7 +97,7 @@ static bool is_in_address(const Node *n, const Var *v) {
 
 /* With room for blocks of samples that run over. */
 static long room_of(const Node *n, int axis) {
-    return n->batched && axis == 0 ? (n->shape[0] + PAD - 1) / PAD * PAD : n->shape[axis];
+    return n->batched && axis == 0 ? round_up(n->shape[0], PAD) : n->shape[axis];
 }
 
 static Layout *lanes_innermost(Arena *a, const Node *n, int axis) {
@@ -135,14 +135,7 @@ typedef struct Selected {
 } Selected;
 
 static Node *copy_of(Selected *s, Node *of, const char *suffix, Layout *l) {
-    Node *n = graph_comp(s->g, arena_printf(s->arena, "%s_%s", of->name, suffix), of->type,
-                         of->rank, of->shape, of->batched);
-    Expr **index = NEW_ARRAY(s->arena, Expr *, of->rank);
-    for (int i = 0; i < of->rank; i++) {
-        n->var[i]->batch = of->var[i] ? of->var[i]->batch : of->batched && i == 0;
-        index[i] = e_var(s->pool, n->var[i]);
-    }
-    n->body = e_read(s->pool, of, index, of->rank);
+    Node *n = graph_copy(s->g, arena_printf(s->arena, "%s_%s", of->name, suffix), of);
     if (l) map_set(s->layout, n, l);
     map_set(s->placed, n, n);
     return n;
@@ -383,11 +376,7 @@ static void loops_of_patches(const Tile *t, NodeSchedule *ns, NodeSchedule *host
         add_loop(t, host, parallel ? LOOP_PARALLEL : LOOP_FOR, reader->var[0],
                  blocks ? SAMPLES_OF_PATCHES : 1);
     add_lane_blocks(t, host, lane);
-    ns->place = PLACE_ATTACHED;
-    ns->stored = false;
-    ns->host = host;
-    ns->depth = host->loops.n;
-    PUSH(t->g->program->arena, host->attached, ns);
+    choose_attach(t->g->program->arena, ns, host, host->loops.n, false);
     add_tile_parts(t, ns);
     if (blocks) add_loop(t, ns, LOOP_FOR, n->rvar[0], block);
     for (int i = 0; i < n->rank; i++)

@@ -217,7 +217,7 @@ void choose_contraction_loops(const Schedule *s, const Graph *g, const Target *t
     if (lane && !lane_is_output) t.vectors = 16 / (target->lanes < 16 ? target->lanes : 16);
     else t.vectors = 1;
     long lanes = !lane_is_output ? 0 : lane->hi + 1;
-    if (lane_is_output && lane->batch) lanes = (lanes + PAD - 1) / PAD * PAD;
+    if (lane_is_output && lane->batch) lanes = round_up(lanes, PAD);
     find_tile(&t, n, lanes, whole);
     long panel = t.vectors * width;
     int shared = parallel ? parallel_var(&t) : -1; /* outermost: each thread takes some of it */

@@ -87,6 +87,18 @@ Node *graph_comp(Graph *g, const char *name, Type type, int rank, const long *sh
     return n;
 }
 
+Node *graph_copy(Graph *g, const char *name, Node *of) {
+    Node *n = graph_comp(g, name, of->type, of->rank, of->shape, of->batched);
+    Expr *index[MAX_RANK];
+    for (int i = 0; i < of->rank; i++) index[i] = e_var(g->program->pool, n->var[i]);
+    n->body = e_read(g->program->pool, of, index, of->rank);
+    return n;
+}
+
+Var *node_var(const Node *n, int i) {
+    return i < n->rank ? n->var[i] : n->rvar[i - n->rank];
+}
+
 Node *graph_input(Graph *g, const char *name, Type type, int rank, const long *shape,
                   bool batched) {
     Node *n = new_node(g, NODE_INPUT, name, type, rank, shape);

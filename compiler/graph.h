@@ -207,6 +207,9 @@ Graph *graph_new(Program *p, const char *name, long batch);
 /* A node of kind COMP with fresh variables v[0..rank) of the extents; body etc. are the caller's to
  * fill. `name` is made unique. */
 Node *graph_comp(Graph *g, const char *name, Type type, int rank, const long *shape, bool batched);
+/* A node that is `of`, element for element. */
+Node *graph_copy(Graph *g, const char *name, Node *of);
+Var *node_var(const Node *n, int i); /* its outputs, then its reduction variables */
 /* Fresh index variables for n, by its shape. */
 void graph_vars(Graph *g, Node *n);
 Node *graph_input(Graph *g, const char *name, Type type, int rank, const long *shape, bool batched);

@@ -15,6 +15,15 @@ typedef struct Outer {
     Expr *first, *last; /* is this the first, the last of its passes? null: there is only one */
 } Outer;
 
+/* A pass over the reduction of a node that is attached further in. */
+typedef struct Foreign {
+    const Node *node;
+    Var *var;
+    Expr *value;
+    long span;
+    bool guard_samples;
+} Foreign;
+
 /* A node while it is computed: what its variables stand for at this point of the loops. */
 typedef struct Frame Frame;
 struct Frame {
@@ -54,7 +63,7 @@ typedef struct Lower {
     Routine *routine;
     Body *out;
     Var *lane;   /* of the lane loop around this point, or null */
-    VEC(struct Foreign *) foreign; /* passes over reductions of nodes attached further in */
+    VEC(Foreign *) foreign;
     VEC(Frame *) live; /* attached nodes whose values consumers find in registers or memory */
     int n_locals;
 } Lower;
@@ -77,13 +86,50 @@ Expr *local_offset(Lower *L, const Buffer *b, Expr *const *index, Expr *const *b
 void lower_kernel(Lower *L, NodeSchedule *ns);
 /* The condition that a point of an attached node is in its tensor; null: it is. */
 Expr *lower_inside(Lower *L, const Frame *f);
+/* A point of an elementwise node. */
+void lower_point(Lower *L, Frame *f);
+/* Everything from `depth` on: attached nodes, a reduction that begins there, loops. */
+typedef void PointFn(Lower *L, Frame *f, void *context);
+void lower_at_depth(Lower *L, Frame *f, int depth, PointFn *at, void *context);
+
+/* lower_frame.c: variables are numbered, outputs first, then reductions. */
+int var_number(const Node *n, const Var *v);
+int n_vars(const Node *n);
+Frame *frame_new(Lower *L, NodeSchedule *ns, Frame *host);
+/* It stands in a pass over `span` values of a reduction that loops around the node split. */
+void frame_pass(Lower *L, Frame *f, int var, Expr *value, long span);
+/* And in the loops around several kernels. */
+void frame_enter_shared(Lower *L, Frame *f);
+void frame_complete_loops(Lower *L, NodeSchedule *ns);
+/* A local buffer with room for extent[0..rank), vectors along lane_axis (-1: none). */
+Buffer *new_local(Lower *L, const char *name, Type type, int rank, const long *extent,
+                  int lane_axis);
+/* The output axis that a lane loop at or after from_depth runs over, or -1. */
+int lane_axis_of(const NodeSchedule *ns, int from_depth);
+
+/* lower_region.c: fills in base and extent of a frame: what its host's kernel needs of it. */
+void lower_region(Lower *L, Frame *f);
+
+/* lower_loops.c: the loops from `depth` on; only those over outputs and with `at` at the innermost
+ * point where `at` is not null. */
+void lower_loops(Lower *L, Frame *f, int depth, PointFn *at, void *context);
+/* The same, at each point once for each vector of the lanes that a sum runs in. */
+void lower_fill_lanes(Lower *L, Frame *f, int depth, PointFn *at, void *context);
+bool is_reduction_loop(const Frame *f, const LoopSpec *spec);
+/* Is the loop at depth one over a whole sum around loops over its results, in a kernel of its own?
+ * It then makes passes. */
+bool lower_is_pass(const Lower *L, const Frame *f, int depth);
+
+/* lower_overrun.c: may vectors run over the end of axis k; or may the last repeat elements of the
+ * one before, since nothing else is done with them? */
+bool lower_may_overrun(Lower *L, const Frame *f, int k);
+bool lower_may_repeat(const Lower *L, const Frame *f);
 
 /* lower_reduce.c */
 void lower_reduction(Lower *L, Frame *f, int depth);
 void lower_lanes_of_sum(Lower *L, Frame *f, int depth);
 bool lower_tile(Lower *L, Frame *f, int depth);
 void lower_term(Lower *L, Frame *f);
-bool is_reduction_loop(const Frame *f, const LoopSpec *spec);
 
 /* lower_tests.c */
 void lower_tests(Lower *L, Body *body);
@@ -97,15 +143,4 @@ void lower_ahead(Lower *L, Body *body);
 /* lower_hoist.c */
 void lower_hoist(Lower *L, const Routine *r, Body *body);
 
-/* lower_kernel.c, for lower_reduce.c: the loops from `depth` on; only those over outputs and with
- * `at` at the innermost point where `at` is not null. */
-typedef void PointFn(Lower *L, Frame *f, void *context);
-void lower_loops(Lower *L, Frame *f, int depth, PointFn *at, void *context);
-/* The same, at each point once for each vector of the lanes that a sum runs in. */
-void lower_fill_lanes(Lower *L, Frame *f, int depth, PointFn *at, void *context);
-int var_number(const Node *n, const Var *v);
-int n_vars(const Node *n);
-Buffer *new_local(Lower *L, const char *name, Type type, int rank, const long *extent,
-                  int lane_axis);
-int lane_axis_of(const NodeSchedule *ns, int from_depth);
 #endif

@@ -37,6 +37,10 @@ void layout_close(Layout *l) {
     }
 }
 
+long round_up(long x, long to) {
+    return (x + to - 1) / to * to;
+}
+
 Layout layout_rows(int rank, const long *shape, long pad) {
     Layout l = {.n = rank};
     for (int i = 0; i < rank; i++) {

@@ -66,6 +66,8 @@ typedef struct Layout {
                    steps of a loop use in turn; or 0 */
 } Layout;
 
+/* x, or the next multiple of `to`. */
+long round_up(long x, long to);
 /* Row-major; the innermost extent padded to a multiple of `pad` elements where it exceeds 1. */
 Layout layout_rows(int rank, const long *shape, long pad);
 /* Strides from counts; call after filling axis, div, count. */

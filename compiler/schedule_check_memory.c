@@ -133,10 +133,6 @@ static void check_turns(ScheduleCheck *c, const NodeSchedule *ns) {
 
 /* --- samples --- */
 
-static long round_up(long x, long to) {
-    return (x + to - 1) / to * to;
-}
-
 /* The samples that one loop body before `depth` is for; *reach: how far they go in all. Sums over
  * samples test whether they exist, so theirs count only for what is computed inside. */
 static long samples_at(ScheduleCheck *c, const NodeSchedule *ns, int depth, bool sums,

@@ -9,10 +9,6 @@
 
 /* --- questions about graphs --- */
 
-Var *schedule_var(const Node *n, int i) {
-    return i < n->rank ? n->var[i] : n->rvar[i - n->rank];
-}
-
 bool schedule_fixed_layout(const Graph *g, const Node *n) {
     return graph_is_output(g, n) || graph_updated_by(g, n);
 }

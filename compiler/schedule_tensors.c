@@ -150,15 +150,6 @@ static void redirect_reads(Redirect *r, Node *n) {
     if (n->init) n->init = e_rewrite(r->pool, n->init, redirect, r);
 }
 
-static Node *copy_node(Graph *g, const char *name, Node *of) {
-    Pool *pool = g->program->pool;
-    Node *n = graph_comp(g, name, of->type, of->rank, of->shape, of->batched);
-    Expr *index[MAX_RANK];
-    for (int i = 0; i < of->rank; i++) index[i] = e_var(pool, n->var[i]);
-    n->body = e_read(pool, of, index, of->rank);
-    return n;
-}
-
 typedef VEC(Node *) Nodes;
 
 static bool parse_readers(ScheduleParse *p, Nodes *readers) {
@@ -188,7 +179,7 @@ static void make_copy(ScheduleParse *p, const Token *name, Node *of, bool all,
         return;
     }
     int n = g->nodes.n;
-    Node *copy = copy_node(g, name->text, of);
+    Node *copy = graph_copy(g, name->text, of);
     Redirect r = {g->program->pool, of, copy};
     if (strcmp(copy->name, name->text))
         diag_error(p->diags, name->span, "`%s` cannot be a name here", name->text);

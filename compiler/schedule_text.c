@@ -13,7 +13,7 @@ enum { DEEPEST = 32 };
 static Var *var_named(ScheduleParse *p, const Node *n, const char *name, Span at) {
     Names names = {0};
     for (int i = 0; i < n->rank + n->n_rvars; i++) {
-        Var *v = schedule_var(n, i);
+        Var *v = node_var(n, i);
         if (!strcmp(v->name, name)) return v;
         PUSH(p->arena, names, v->name);
     }

@@ -12,7 +12,6 @@ Node *schedule_copied(const Graph *g, const Node *n);
 bool schedule_reads(const Node *n, const Node *x);
 /* Does `read`, evaluated for n, read at n's own index? */
 bool schedule_is_own_index(const Node *n, const Expr *read);
-Var *schedule_var(const Node *n, int i); /* outputs, then reductions */
 
 /* schedule_print.c: " 0/16 1 0%16", what a layout line says after the name. */
 void schedule_print_layout(Text *t, const Layout *l, const long *shape);

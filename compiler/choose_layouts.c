@@ -1,0 +1,173 @@
+/* choose_layouts.c: storage orders.
+ *
+ * Samples lie innermost in tensors with positions (images), features innermost else; parameters so
+ * that the forward contractions read them along their lanes. What an update is computed from lies
+ * as the updated tensor does.
+ */
+#include "choose_parts.h"
+#include <string.h>
+
+/* --- as the shape and the readers want it --- */
+
+enum { WORTH_A_VECTOR = 8 };
+
+static Layout rows(int rank, const long *shape) {
+    return layout_rows(rank, shape, rank && shape[rank - 1] >= WORTH_A_VECTOR ? PAD : 1);
+}
+
+Layout choose_innermost(int rank, const long *shape, int axis) {
+    Layout l = {0};
+    for (int i = 0; i < rank; i++)
+        if (i != axis) l.piece[l.n++] = (struct Piece){i, 1, shape[i], 0};
+    l.piece[l.n++] = (struct Piece){axis, 1, round_up(shape[axis], PAD), 0};
+    layout_close(&l);
+    return l;
+}
+
+Layout choose_samples_innermost(int rank, const long *shape) {
+    Layout l = {0};
+    l.piece[l.n++] = (struct Piece){0, PAD, round_up(shape[0], PAD) / PAD, 0};
+    for (int i = 1; i < rank; i++) l.piece[l.n++] = (struct Piece){i, 1, shape[i], 0};
+    l.piece[l.n++] = (struct Piece){0, 1, PAD, 0};
+    layout_close(&l);
+    return l;
+}
+
+static Layout layout_for(const Node *n, bool samples_innermost_pays) {
+    bool image = n->batched && n->rank >= 4 && n->shape[0] >= PAD && n->scan < 0;
+    if (image && samples_innermost_pays) return choose_samples_innermost(n->rank, n->shape);
+    bool single = n->batched && n->rank >= 4 && n->shape[0] == 1 && n->scan < 0;
+    if (single && n->shape[1] >= WORTH_A_VECTOR) return choose_innermost(n->rank, n->shape, 1);
+    long shape[MAX_RANK];
+    memcpy(shape, n->shape, sizeof shape);
+    if (n->batched && shape[0] > 1) shape[0] = round_up(shape[0], PAD);
+    return rows(n->rank, shape);
+}
+
+typedef struct WeightRead {
+    const Program *program;
+    Layouts *layouts;
+    const Node *reader;
+    bool *done;
+} WeightRead;
+
+static void note_weight(void *context, Expr *e) {
+    WeightRead *w = context;
+    if (e->op != OP_READ || e->node->kind != NODE_STORED || e->n < 2) return;
+    int k = stored_number(w->program, e->node->stored);
+    if (w->done[k]) return;
+    const Node *n = w->reader;
+    for (int i = n->batched; i < n->rank; i++) {
+        if (n->shape[i] < WORTH_A_VECTOR) continue;
+        for (int a = 0; a < e->n; a++) {
+            if (e->arg[a]->op != OP_VAR || e->arg[a]->var != n->var[i]) continue;
+            w->layouts->stored[k] = choose_innermost(e->n, e->node->shape, a);
+            w->done[k] = true;
+            return;
+        }
+    }
+}
+
+static void note_weights(WeightRead *w, const Graph *g, bool batched) {
+    for (int i = 0; i < g->nodes.n; i++) {
+        const Node *n = w->reader = g->nodes.at[i];
+        if (n->kind == NODE_COMP && n->reduce == REDUCE_SUM && n->batched == batched)
+            e_visit(n->body, note_weight, w);
+    }
+}
+
+/* Optimizer states lie as their parameters do. */
+static void follow_parameters(const Program *p, Layouts *l) {
+    for (int i = 0; i < p->stored.n; i++) {
+        const Stored *s = p->stored.at[i];
+        if (!s->param || s->rank != s->param->rank) continue;
+        l->stored[i] = l->stored[stored_number(p, s->param)];
+    }
+}
+
+void choose_layouts(const Program *p, Layouts *l) {
+    for (int i = 0; i < p->stored.n; i++)
+        l->stored[i] = rows(p->stored.at[i]->rank, p->stored.at[i]->shape);
+    WeightRead w = {p, l, NULL, NEW_ARRAY(p->arena, bool, p->stored.n + 1)};
+    note_weights(&w, p->train, true);
+    note_weights(&w, p->train, false);
+    if (p->settle) note_weights(&w, p->settle, false);
+    follow_parameters(p, l);
+    layouts_close(l);
+}
+
+Layout *choose_layout(Choose *c, Node *n) {
+    Layout *l = map_get(c->layout, n);
+    if (l) return l;
+    l = NEW(c->arena, Layout);
+    Stored *s = n->kind == NODE_STORED ? n->stored : graph_updated_by(c->g, n);
+    if (s) *l = c->layouts->stored[stored_number(c->g->program, s)];
+    else if (n->kind == NODE_INPUT || graph_is_output(c->g, n))
+        *l = layout_rows(n->rank, n->shape, 1);
+    else
+        *l = layout_for(n, c->has_images);
+    map_set(c->layout, n, l);
+    return l;
+}
+
+/* --- from updates to what they read --- */
+
+typedef struct Spread {
+    Choose *c;
+    const Node *reader;
+    const Layout *layout;
+} Spread;
+
+static void spread_layout(Choose *c, const Node *n, const Layout *l);
+
+/* Is each axis read along the same axis of the reader, be it elsewhere? */
+static bool reads_axis_by_axis(const Expr *read, const Node *n) {
+    for (int i = 0; i < read->n && read->n == n->rank; i++)
+        for (int k = 0; k < n->rank; k++)
+            if (k != i && e_uses(read->arg[i], n->var[k])) return false;
+    return read->n == n->rank;
+}
+
+/* The order of axes of l, for a tensor of another shape. */
+static Layout *same_order(Choose *c, const Layout *l, const Node *n) {
+    Layout *own = NEW(c->arena, Layout);
+    for (int i = l->n - 1; i >= 0; i--) {
+        bool inner = false;
+        for (int j = i + 1; j < l->n; j++) inner |= l->piece[j].axis == l->piece[i].axis;
+        if (!inner) own->piece[own->n++] = (struct Piece){l->piece[i].axis, 1, 0, 0};
+    }
+    for (int i = 0; i < own->n / 2; i++) {
+        struct Piece outer = own->piece[i];
+        own->piece[i] = own->piece[own->n - 1 - i];
+        own->piece[own->n - 1 - i] = outer;
+    }
+    for (int i = 0; i < own->n; i++) {
+        long count = n->shape[own->piece[i].axis];
+        bool pad = i == own->n - 1 && count >= WORTH_A_VECTOR;
+        own->piece[i].count = pad ? round_up(count, PAD) : count;
+    }
+    layout_close(own);
+    return own;
+}
+
+static void spread_read(void *context, Expr *e) {
+    Spread *s = context;
+    if (e->op != OP_READ || e->node->kind != NODE_COMP || e->node->batched) return;
+    if (map_get(s->c->layout, e->node) || !reads_axis_by_axis(e, s->reader)) return;
+    const Layout *l = s->layout;
+    if (!choose_is_own_index(e, s->reader)) l = same_order(s->c, l, e->node);
+    map_set(s->c->layout, e->node, (void *)l);
+    spread_layout(s->c, e->node, l);
+}
+
+/* What an update is computed from lies as the updated tensor does. */
+static void spread_layout(Choose *c, const Node *n, const Layout *l) {
+    if (n->reduce != REDUCE_NONE) return;
+    Spread s = {c, n, l};
+    e_visit(n->body, spread_read, &s);
+}
+
+void choose_update_layouts(Choose *c) {
+    for (int i = 0; i < c->g->n_updates; i++)
+        spread_layout(c, c->g->update[i].next, choose_layout(c, c->g->update[i].next));
+}
