@@ -23,6 +23,7 @@ typedef struct Tile {
     int n_vars;
     bool whole[MAX_TILED]; /* altogether */
     long vectors, best_vectors; /* along the lane */
+    bool sharing; /* the lanes: their panels have to be equal, and several */
     long chosen[MAX_TILED], best[MAX_TILED];
     double best_cost;
 } Tile;
@@ -89,8 +90,15 @@ static void add_loop(const Graph *g, NodeSchedule *ns, LoopKind kind, Var *v, lo
     PUSH(g->program->arena, ns->loops, spec);
 }
 
+static bool shares_lanes(const Tile *t) {
+    enum { TASKS = 4 };
+    long count = t->lane->hi + 1, panel = t->vectors * t->width;
+    return count % panel == 0 && count / panel >= TASKS;
+}
+
 /* lanes: how many lanes there are, where they are results; 0 where each result has all. */
 static void find_tile(Tile *t, const Node *n, long lanes, const bool *whole) {
+    t->n_vars = 0;
     for (int i = 0; i < n->rank && t->n_vars < MAX_TILED; i++) {
         if (n->var[i] == t->lane || n->var[i]->hi == 0 || i == n->scan) continue;
         t->whole[t->n_vars] = whole && whole[i];
@@ -103,9 +111,49 @@ static void find_tile(Tile *t, const Node *n, long lanes, const bool *whole) {
         t->vectors = factors[i];
         if (i && (t->vectors - 1) * t->width >= lanes) break;
         if (t->lane->batch && lanes % (t->vectors * t->width)) continue; /* no room to run over */
+        if (t->sharing && !shares_lanes(t)) continue;
         search(t, 0);
     }
     t->vectors = t->best_vectors;
+}
+
+typedef struct Traffic {
+    const Var *lane;
+    double weights, other; /* elements that differ by lane, for all samples; that all lanes need */
+} Traffic;
+
+static void add_traffic(void *context, Expr *e) {
+    Traffic *x = context;
+    if (e->op != OP_READ) return;
+    double elements = 1;
+    for (int i = 0; i < e->node->rank; i++) elements *= (double)e->node->shape[i];
+    if (!e_uses(e, x->lane)) x->other += elements;
+    else if (!e->node->batched) x->weights += elements;
+}
+
+/* Threads that share samples read all weights, which other threads have written; those that share
+ * the lanes keep their weights from one step to the next, and read all samples instead. Is that
+ * less? Both the sums that weights are for and those that change them are asked, and agree. */
+static bool weights_stay(const Graph *g, const Tile *t) {
+    if (!g->n_updates || t->lane->batch) return false;
+    Traffic x = {.lane = t->lane};
+    e_visit(t->n->body, add_traffic, &x);
+    if (!t->n->batched) {
+        x.weights = 1;
+        for (int i = 0; i < t->n->rank; i++) x.weights *= (double)t->n->shape[i];
+    }
+    return x.other > 0 && x.weights > x.other;
+}
+
+/* A tile whose panels of lanes are shared, if it is about as good. */
+static bool find_shared_tile(Tile *t, const Node *n, long lanes, const bool *whole) {
+    const double WORSE = 1.1;
+    Tile shared = *t;
+    shared.sharing = true;
+    find_tile(&shared, n, lanes, whole);
+    if (shared.best_cost > WORSE * t->best_cost) return false;
+    *t = shared;
+    return true;
 }
 
 static bool parallel_is_legal(const Var *v, long step) {
@@ -219,8 +267,10 @@ void choose_contraction_loops(const Schedule *s, const Graph *g, const Target *t
     long lanes = !lane_is_output ? 0 : lane->hi + 1;
     if (lane_is_output && lane->batch) lanes = round_up(lanes, PAD);
     find_tile(&t, n, lanes, whole);
+    bool stay = parallel && lane_is_output && weights_stay(g, &t) &&
+                find_shared_tile(&t, n, lanes, whole);
     long panel = t.vectors * width;
-    int shared = parallel ? parallel_var(&t) : -1; /* outermost: each thread takes some of it */
+    int shared = !parallel ? -1 : stay ? t.n_vars : parallel_var(&t); /* outermost */
     bool lanes_shared = shared == t.n_vars;
     if (shared >= 0 && !lanes_shared)
         add_loop(g, ns, LOOP_PARALLEL, t.var[shared], t.best[shared], false);
