@@ -9,6 +9,10 @@
  * caller waits for tasks, never for threads, and a thread that the machine does not run just then
  * costs nothing unless it is in the middle of a task. Whoever waits spins for some tens of
  * microseconds, then sleeps.
+ *
+ * A worker that is woken on the processor of another thread of the pool would run only when that
+ * one does not, and between short sleeps the machine sees no reason to move it. So it moves itself
+ * to where none of them was last, and is bound to nothing afterwards.
  */
 #define _GNU_SOURCE
 #include "internal.h"
@@ -28,7 +32,8 @@ typedef void task_function(void *context, int task);
 
 typedef struct Share { /* on a line of its own */
     _Atomic uint64_t left;
-    char apart[NETC_ALIGN - sizeof(uint64_t)];
+    atomic_int processor; /* where its thread was last seen to begin */
+    char apart[NETC_ALIGN - sizeof(uint64_t) - sizeof(int)];
 } Share;
 
 typedef struct Worker {
@@ -103,9 +108,10 @@ static void work(netc_pool *p, uint32_t region, int number) {
         work_on(p, region, &p->share[(number + i) % threads], i == 0);
 }
 
-static void wait_for_region(netc_pool *p, uint32_t seen) {
+/* Returns whether it slept. */
+static bool wait_for_region(netc_pool *p, uint32_t seen) {
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load(&p->region) != seen || atomic_load(&p->quit)) return;
+        if (atomic_load(&p->region) != seen || atomic_load(&p->quit)) return false;
         relax();
     }
     pthread_mutex_lock(&p->mutex);
@@ -114,6 +120,25 @@ static void wait_for_region(netc_pool *p, uint32_t seen) {
         pthread_cond_wait(&p->work, &p->mutex);
     atomic_fetch_sub(&p->asleep, 1);
     pthread_mutex_unlock(&p->mutex);
+    return true;
+}
+
+/* Away from the processors of the threads before this one, if it is on one of them. */
+static void keep_apart(netc_pool *p, int number) {
+    cpu_set_t all, others;
+    int own = sched_getcpu();
+    bool meets = false;
+    for (int i = 0; i < number; i++) meets |= atomic_load(&p->share[i].processor) == own;
+    atomic_store(&p->share[number].processor, own);
+    if (own < 0 || !meets || sched_getaffinity(0, sizeof all, &all)) return;
+    others = all;
+    for (int i = 0; i < number; i++) {
+        int taken = atomic_load(&p->share[i].processor);
+        if (taken >= 0 && taken < CPU_SETSIZE) CPU_CLR(taken, &others);
+    }
+    if (!CPU_COUNT(&others) || sched_setaffinity(0, sizeof others, &others)) return;
+    atomic_store(&p->share[number].processor, sched_getcpu());
+    sched_setaffinity(0, sizeof all, &all);
 }
 
 static void *worker(void *context) {
@@ -121,7 +146,7 @@ static void *worker(void *context) {
     netc_pool *p = w->pool;
     uint32_t seen = 0;
     while (!atomic_load(&p->quit)) {
-        wait_for_region(p, seen);
+        if (wait_for_region(p, seen)) keep_apart(p, w->number);
         seen = atomic_load(&p->region);
         work(p, seen, w->number);
     }
@@ -142,6 +167,7 @@ static void wait_for_units(netc_pool *p, int units) {
 
 /* No more than can help. */
 static void wake(netc_pool *p, int workers) {
+    atomic_store(&p->share[0].processor, sched_getcpu());
     pthread_mutex_lock(&p->mutex);
     if (workers >= p->n_workers) pthread_cond_broadcast(&p->work);
     for (int i = 0; i < workers && workers < p->n_workers; i++) pthread_cond_signal(&p->work);
@@ -191,6 +217,7 @@ netc_pool *netc_pool_new(int threads) {
         return NULL;
     }
     p->share = share;
+    for (int i = 0; i < threads; i++) atomic_init(&share[i].processor, -1);
     pthread_mutex_init(&p->mutex, NULL);
     pthread_cond_init(&p->work, NULL);
     pthread_cond_init(&p->finished, NULL);
