@@ -19,8 +19,6 @@ typedef struct Choose {
 } Choose;
 
 /* choose.c */
-/* Has n's memory an owner: the caller, or a stored tensor? */
-bool choose_is_fixed(Choose *c, const Node *n);
 /* Within a recurrence, is n read by another step? Such a node must be in memory. */
 bool choose_is_carried(Choose *c, const Node *n);
 /* Does `read`, evaluated for n, read at n's own index? And does the reader read `of` only so? */

@@ -89,13 +89,13 @@ static Node *host_of_windows(Choose *c, const Node *n) {
 static bool read_outside(Choose *c, const Node *n, const Node *host) {
     for (int i = 0; i < c->n_readers[n->id]; i++)
         if (c->readers[n->id][i] != host) return true;
-    return choose_is_fixed(c, n);
+    return graph_is_result(c->g, n);
 }
 
 void choose_windows(Choose *c, NodeSchedule *ns) {
     Node *n = ns->node;
     long size = window_of(c, n);
-    if (size < 2 || choose_is_fixed(c, n) || node_component(c->g, n)) return;
+    if (size < 2 || graph_is_result(c->g, n) || node_component(c->g, n)) return;
     Node *root = host_of_windows(c, n);
     NodeSchedule *host = schedule_of(c->s, root);
     Var *lane = choose_lane(root, &host->layout);

@@ -4,8 +4,6 @@
 #include "schedule.h"
 
 /* schedule_complete.c */
-/* Is n's layout not the schedule's to choose: what an output or a stored tensor becomes? */
-bool schedule_fixed_layout(const Graph *g, const Node *n);
 /* What n is a copy of: another node, element for element; null for anything else. */
 Node *schedule_copied(const Graph *g, const Node *n);
 /* Do n's expressions read x? */
@@ -31,9 +29,7 @@ typedef struct ScheduleCheck {
         int order;               /* of the kernel, in the order of execution */
         VEC(const Item *) loops; /* around it, outermost first */
     } *where;
-    struct Parts {
-        Expr *at[3]; /* body, guard, init, with inlined nodes put in */
-    } *part; /* by node id */
+    Parts *part; /* by node id, with inline nodes put in */
 } ScheduleCheck;
 
 void schedule_fault(ScheduleCheck *c, const NodeSchedule *ns, int loop, const char *format, ...)
