@@ -8,16 +8,6 @@
  */
 #include "choose_parts.h"
 
-bool choose_is_own_index(const Expr *read, const Node *n) {
-    if (read->n != n->rank) return false;
-    for (int i = 0; i < n->rank; i++) {
-        const Expr *e = read->arg[i];
-        bool same = e->op == OP_VAR ? e->var == n->var[i] : is_int(e, 0) && n->shape[i] == 1;
-        if (!same) return false;
-    }
-    return true;
-}
-
 /* --- places --- */
 
 static void find_readers(Choose *c) {
@@ -48,7 +38,7 @@ typedef struct ReadOf {
 
 static void note_read_of(void *context, Expr *e) {
     ReadOf *r = context;
-    if (e->op == OP_READ && e->node == r->of) r->elsewhere |= !choose_is_own_index(e, r->reader);
+    if (e->op == OP_READ && e->node == r->of) r->elsewhere |= !node_is_own_index(r->reader, e);
 }
 
 bool choose_reads_own_index(const Node *of, const Node *reader) {

@@ -99,6 +99,23 @@ Var *node_var(const Node *n, int i) {
     return i < n->rank ? n->var[i] : n->rvar[i - n->rank];
 }
 
+bool node_same_shape(const Node *a, const Node *b) {
+    if (a->rank != b->rank) return false;
+    for (int i = 0; i < a->rank; i++)
+        if (a->shape[i] != b->shape[i]) return false;
+    return true;
+}
+
+bool node_is_own_index(const Node *n, const Expr *read) {
+    if (read->n != n->rank) return false;
+    for (int i = 0; i < n->rank; i++) {
+        const Expr *e = read->arg[i];
+        bool same = e->op == OP_VAR ? e->var == n->var[i] : is_int(e, 0) && n->shape[i] == 1;
+        if (!same) return false;
+    }
+    return true;
+}
+
 void node_visit(const Node *n, void (*f)(void *context, Expr *e), void *context) {
     Expr *part[] = {n->body, n->guard, n->init};
     for (int i = 0; i < COUNT_OF(part); i++)

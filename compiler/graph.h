@@ -223,6 +223,9 @@ int graph_update_number(const Graph *g, const Node *n); /* the update that n is;
 Stored *graph_updated_by(const Graph *g, const Node *n); /* and what it updates; or null */
 /* An output or an update: n's memory, hence its layout, is the caller's or a stored tensor's. */
 bool graph_is_result(const Graph *g, const Node *n);
+bool node_same_shape(const Node *a, const Node *b);
+/* Does `read`, evaluated for n, read at n's own index? (What it reads may be larger.) */
+bool node_is_own_index(const Node *n, const Expr *read);
 /* e_visit for the expressions that n has. */
 void node_visit(const Node *n, void (*f)(void *context, Expr *e), void *context);
 /* The nodes that n reads, each once. */

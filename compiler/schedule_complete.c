@@ -10,13 +10,7 @@
 /* --- questions about graphs --- */
 
 bool schedule_is_own_index(const Node *n, const Expr *read) {
-    if (read->n != n->rank) return false;
-    for (int i = 0; i < n->rank; i++) {
-        const Expr *e = read->arg[i];
-        bool same = e->op == OP_VAR ? e->var == n->var[i] : is_int(e, 0) && n->shape[i] == 1;
-        if (!same || read->node->shape[i] != n->shape[i]) return false;
-    }
-    return true;
+    return node_is_own_index(n, read) && node_same_shape(n, read->node);
 }
 
 Node *schedule_copied(const Graph *g, const Node *n) {

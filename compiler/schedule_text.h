@@ -8,7 +8,7 @@
 Node *schedule_copied(const Graph *g, const Node *n);
 /* Do n's expressions read x? */
 bool schedule_reads(const Node *n, const Node *x);
-/* Does `read`, evaluated for n, read at n's own index? */
+/* Does `read`, evaluated for n, read at n's own index, in a tensor of n's shape? */
 bool schedule_is_own_index(const Node *n, const Expr *read);
 
 /* schedule_print.c: " 0/16 1 0%16", what a layout line says after the name. */
