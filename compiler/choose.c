@@ -8,16 +8,6 @@
  */
 #include "choose_parts.h"
 
-bool choose_is_own_index(const Expr *read, const Node *n) {
-    if (read->n != n->rank) return false;
-    for (int i = 0; i < n->rank; i++) {
-        const Expr *e = read->arg[i];
-        bool same = e->op == OP_VAR ? e->var == n->var[i] : is_int(e, 0) && n->shape[i] == 1;
-        if (!same) return false;
-    }
-    return true;
-}
-
 /* --- places --- */
 
 static void find_readers(Choose *c) {
@@ -48,19 +38,13 @@ typedef struct ReadOf {
 
 static void note_read_of(void *context, Expr *e) {
     ReadOf *r = context;
-    if (e->op == OP_READ && e->node == r->of) r->elsewhere |= !choose_is_own_index(e, r->reader);
+    if (e->op == OP_READ && e->node == r->of) r->elsewhere |= !node_is_own_index(r->reader, e);
 }
 
 bool choose_reads_own_index(const Node *of, const Node *reader) {
     ReadOf r = {of, reader, false};
-    Expr *part[] = {reader->body, reader->guard, reader->init};
-    for (int i = 0; i < COUNT_OF(part); i++)
-        if (part[i]) e_visit(part[i], note_read_of, &r);
+    node_visit(reader, note_read_of, &r);
     return !r.elsewhere;
-}
-
-bool choose_is_fixed(Choose *c, const Node *n) {
-    return graph_is_output(c->g, n) || graph_updated_by(c->g, n);
 }
 
 static void note_arithmetic(void *context, Expr *e) {
@@ -100,9 +84,7 @@ bool choose_is_carried(Choose *c, const Node *n) {
         const Node *r = c->readers[n->id][i];
         if (r->component != n->component) continue;
         Carried x = {n, r, false};
-        Expr *part[] = {r->body, r->guard, r->init};
-        for (int k = 0; k < COUNT_OF(part); k++)
-            if (part[k]) e_visit(part[k], note_carried, &x);
+        node_visit(r, note_carried, &x);
         if (x.found) return true;
     }
     return false;
@@ -151,7 +133,7 @@ static bool goes_into_tile(Choose *c, const Node *n) {
 
 static bool goes_inline(Choose *c, const Node *n, const Map *copies) {
     if (n->kind != NODE_COMP || n->reduce != REDUCE_NONE) return false;
-    if (choose_is_fixed(c, n) || map_get(copies, n) || choose_is_carried(c, n)) return false;
+    if (graph_is_result(c->g, n) || map_get(copies, n) || choose_is_carried(c, n)) return false;
     if (is_view(n)) return true;
     if (c->n_readers[n->id] != 1) return false;
     const Node *r = c->readers[n->id][0];
@@ -278,7 +260,7 @@ Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
         if (ns->node->kind != NODE_COMP || ns->place != PLACE_KERNEL || ns->loops.n) continue;
         choose_loops(c.s, g, t, ns, choose_goes_parallel(&c, ns->node),
                      choose_columns(&c, ns->node));
-        if (!choose_is_fixed(&c, ns->node)) choose_passes(g, ns, ns);
+        if (!graph_is_result(g, ns->node)) choose_passes(g, ns, ns);
     }
     add_items(&c);
     choose_blocks(c.s);

@@ -27,9 +27,7 @@ static void note_read_of_kernel(void *context, Expr *e) {
     bool in_line = n->kind == NODE_COMP && schedule_of(r->s, n)->place == PLACE_INLINE;
     if (!in_line && !is_computed_by(r->of->kernel, n)) return;
     Reads inner = {r->s, n, r->of, false, true};
-    Expr *part[] = {n->body, n->guard, n->init};
-    for (int i = 0; i < COUNT_OF(part) && in_line; i++)
-        if (part[i]) e_visit(part[i], note_read_of_kernel, &inner);
+    if (in_line) node_visit(n, note_read_of_kernel, &inner);
     bool own_sample = n->batched && r->reader->batched && e->arg[0]->op == OP_VAR &&
                       e->arg[0]->var == r->reader->var[0];
     r->any |= !in_line || inner.any;
@@ -38,9 +36,7 @@ static void note_read_of_kernel(void *context, Expr *e) {
 
 static void note_reads(Reads *r, const NodeSchedule *ns) {
     r->reader = ns->node;
-    Expr *part[] = {ns->node->body, ns->node->guard, ns->node->init};
-    for (int i = 0; i < COUNT_OF(part); i++)
-        if (part[i]) e_visit(part[i], note_read_of_kernel, r);
+    node_visit(ns->node, note_read_of_kernel, r);
     for (int i = 0; i < ns->attached.n; i++) note_reads(r, ns->attached.at[i]);
 }
 

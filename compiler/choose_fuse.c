@@ -126,9 +126,7 @@ static void visit_node(Reading *r, const Node *reader, Var *const *axis) {
     Var *const *outer_axis = r->axis;
     r->reader = reader;
     r->axis = axis;
-    Expr *part[] = {reader->body, reader->guard, reader->init};
-    for (int i = 0; i < COUNT_OF(part); i++)
-        if (part[i]) e_visit(part[i], note_read, r);
+    node_visit(reader, note_read, r);
     r->reader = outer;
     r->axis = outer_axis;
 }
@@ -182,9 +180,7 @@ static void note_hazard(void *context, Expr *e) {
 /* Would n, computed with the host, miss old values of what it reads? */
 static bool comes_too_late(Fusion *f, const Node *n) {
     Hazard h = {f, n, n->reduce == REDUCE_NONE, false};
-    Expr *part[] = {n->body, n->guard, n->init};
-    for (int i = 0; i < COUNT_OF(part); i++)
-        if (part[i]) e_visit(part[i], note_hazard, &h);
+    node_visit(n, note_hazard, &h);
     return h.any;
 }
 
@@ -266,14 +262,14 @@ static bool fits_tile(const Node *n, const bool *own) {
 /* A sum in lanes has no vectors of results: others that are vectors do not go with it. */
 static bool goes_with(const Fusion *f, const Member *m, const bool *own) {
     const Node *n = m->ns->node;
-    if (choose_is_fixed(f->c, n) || choose_is_carried(f->c, n)) return false;
+    if (graph_is_result(f->c->g, n) || choose_is_carried(f->c, n)) return false;
     if (sums_in_lanes(n)) return f->members.n == 1 && fits_tile(n, own);
     return fits_tile(n, own) && lanes_agree(f, m);
 }
 
 static bool read_outside(const Fusion *f, const Node *n) {
     Choose *c = f->c;
-    if (choose_is_fixed(c, n) || choose_is_carried(c, n)) return true;
+    if (graph_is_result(c->g, n) || choose_is_carried(c, n)) return true;
     for (int i = 0; i < c->n_readers[n->id]; i++) {
         const Node *r = c->readers[n->id][i];
         bool through = schedule_of(c->s, r)->place == PLACE_INLINE;
@@ -403,7 +399,7 @@ static NodeSchedule *beginning(Fusion *f) {
     if (!is_free(ns) || first->reduce != REDUCE_SUM || first->rank != n->rank ||
         first->component || sums_in_lanes(first) || sums_in_lanes(n))
         return NULL;
-    bool alone = f->c->n_readers[first->id] == 1 && !choose_is_fixed(f->c, first);
+    bool alone = f->c->n_readers[first->id] == 1 && !graph_is_result(f->c->g, first);
     bool pays = !is_near(first) && terms_of(first) <= terms_of(n);
     return alone && pays && !comes_too_late(f, first) ? ns : NULL;
 }

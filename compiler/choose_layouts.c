@@ -155,7 +155,8 @@ static void spread_read(void *context, Expr *e) {
     if (e->op != OP_READ || e->node->kind != NODE_COMP || e->node->batched) return;
     if (map_get(s->c->layout, e->node) || !reads_axis_by_axis(e, s->reader)) return;
     const Layout *l = s->layout;
-    if (!choose_is_own_index(e, s->reader)) l = same_order(s->c, l, e->node);
+    bool same = node_is_own_index(s->reader, e) && node_same_shape(s->reader, e->node);
+    if (!same) l = same_order(s->c, l, e->node);
     map_set(s->c->layout, e->node, (void *)l);
     spread_layout(s->c, e->node, l);
 }

@@ -19,12 +19,9 @@ typedef struct Choose {
 } Choose;
 
 /* choose.c */
-/* Has n's memory an owner: the caller, or a stored tensor? */
-bool choose_is_fixed(Choose *c, const Node *n);
 /* Within a recurrence, is n read by another step? Such a node must be in memory. */
 bool choose_is_carried(Choose *c, const Node *n);
-/* Does `read`, evaluated for n, read at n's own index? And does the reader read `of` only so? */
-bool choose_is_own_index(const Expr *read, const Node *n);
+/* Does the reader read `of` at its own index only? */
 bool choose_reads_own_index(const Node *of, const Node *reader);
 bool choose_goes_parallel(Choose *c, const Node *n);
 /* ns is computed inside of so many loops of host, and written to memory if `stored`. */

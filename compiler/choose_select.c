@@ -192,19 +192,11 @@ static void copy_result(Selected *s, Node *n) {
     for (int i = 0; i < nodes; i++) node_rewrite(s->pool, s->g->nodes.at[i], read_instead, &x);
 }
 
-static bool is_given(const Graph *g, const Node *n) {
-    for (int i = 0; i < g->n_outputs; i++)
-        if (g->output[i].node == n) return true;
-    for (int i = 0; i < g->n_updates; i++)
-        if (g->update[i].next == n) return true;
-    return false;
-}
-
 /* The one reader of patches, itself a sum of these alone, whose results lie along the same lanes;
  * or null. */
 static Node *reader_of_patches(const Graph *g, const Node *n) {
     Node *reader = NULL;
-    if (node_uses(g, n) != 1 || is_given(g, n)) return NULL;
+    if (node_uses(g, n) != 1 || graph_is_result(g, n)) return NULL;
     for (int i = 0; i < g->nodes.n && !reader; i++) {
         Node **reads;
         int k = node_reads(g->program->arena, g->nodes.at[i], &reads);
@@ -212,7 +204,7 @@ static Node *reader_of_patches(const Graph *g, const Node *n) {
             if (reads[--k] == n) reader = g->nodes.at[i];
     }
     bool sum = reader && reader->kind == NODE_COMP && reader->reduce == REDUCE_SUM &&
-               reader->body->op == OP_READ && !reader->init && !is_given(g, reader);
+               reader->body->op == OP_READ && !reader->init && !graph_is_result(g, reader);
     return sum && reader->rank < n->rank ? reader : NULL;
 }
 
@@ -248,7 +240,7 @@ void select_layouts(Graph *g, Map *layout, Map *placed) {
     int n = g->nodes.n;
     for (int i = 0; i < n; i++) {
         int axis = lane_axis(g->nodes.at[i]);
-        if (axis >= 0 && !is_given(g, g->nodes.at[i])) lay_out(&s, g->nodes.at[i], axis);
+        if (axis >= 0 && !graph_is_result(g, g->nodes.at[i])) lay_out(&s, g->nodes.at[i], axis);
     }
     graph_sort(g);
 }
@@ -393,7 +385,7 @@ static void loops_of_patches(const Tile *t, NodeSchedule *ns, NodeSchedule *host
 
 void select_loops(Choose *c, NodeSchedule *ns) {
     int axis = lane_axis(ns->node);
-    if (axis < 0 || is_given(c->g, ns->node)) return;
+    if (axis < 0 || graph_is_result(c->g, ns->node)) return;
     Tile t = {.g = c->g, .target = c->target, .node = ns->node};
     bool parallel = choose_goes_parallel(c, ns->node);
     find_tile(&t, axis);
@@ -406,7 +398,7 @@ void select_loops(Choose *c, NodeSchedule *ns) {
 
 long select_samples(const Graph *g, const Node *n) {
     int axis = lane_axis(n);
-    if (axis < 0 || is_given(g, n) || n->n_levels == 0 || !n->levels[0].var->batch) return 0;
+    if (axis < 0 || graph_is_result(g, n) || n->n_levels == 0 || !n->levels[0].var->batch) return 0;
     Tile t = {.g = g, .node = n, .lane = n->var[axis]};
     double bytes = bytes_of_operand(&t, 0);
     long samples = MIN_SAMPLES;

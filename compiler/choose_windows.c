@@ -6,13 +6,6 @@
  */
 #include "choose_parts.h"
 
-static bool same_shape(const Node *a, const Node *b) {
-    if (a->rank != b->rank) return false;
-    for (int i = 0; i < a->rank; i++)
-        if (a->shape[i] != b->shape[i]) return false;
-    return true;
-}
-
 typedef struct Window {
     const Node *of, *reader;
     Pool *pool;
@@ -48,7 +41,7 @@ static long window_of(Choose *c, Node *n) {
         const Node *r = w.reader = c->readers[n->id][i];
         bool max = r->reduce == REDUCE_MAX || r->reduce == REDUCE_MIN ||
                    r->reduce == REDUCE_ARGMAX || r->reduce == REDUCE_ARGMIN;
-        if (!max || !same_shape(r, c->readers[n->id][0]) || choose_is_carried(c, r)) return 0;
+        if (!max || !node_same_shape(r, c->readers[n->id][0]) || choose_is_carried(c, r)) return 0;
         e_visit(r->body, note_window, &w);
     }
     return w.fits && c->n_readers[n->id] ? w.size : 0;
@@ -80,7 +73,7 @@ static Node *host_of_windows(Choose *c, const Node *n) {
             of = w;
         }
     }
-    bool elementwise = first && first->reduce == REDUCE_NONE && same_shape(first, of) &&
+    bool elementwise = first && first->reduce == REDUCE_NONE && node_same_shape(first, of) &&
                        schedule_of(c->s, first)->place == PLACE_KERNEL &&
                        !schedule_of(c->s, first)->attached.n && choose_reads_own_index(of, first);
     return elementwise && could_follow(c, first, n) ? first : c->readers[n->id][0];
@@ -89,13 +82,13 @@ static Node *host_of_windows(Choose *c, const Node *n) {
 static bool read_outside(Choose *c, const Node *n, const Node *host) {
     for (int i = 0; i < c->n_readers[n->id]; i++)
         if (c->readers[n->id][i] != host) return true;
-    return choose_is_fixed(c, n);
+    return graph_is_result(c->g, n);
 }
 
 void choose_windows(Choose *c, NodeSchedule *ns) {
     Node *n = ns->node;
     long size = window_of(c, n);
-    if (size < 2 || choose_is_fixed(c, n) || node_component(c->g, n)) return;
+    if (size < 2 || graph_is_result(c->g, n) || node_component(c->g, n)) return;
     Node *root = host_of_windows(c, n);
     NodeSchedule *host = schedule_of(c->s, root);
     Var *lane = choose_lane(root, &host->layout);

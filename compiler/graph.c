@@ -99,6 +99,29 @@ Var *node_var(const Node *n, int i) {
     return i < n->rank ? n->var[i] : n->rvar[i - n->rank];
 }
 
+bool node_same_shape(const Node *a, const Node *b) {
+    if (a->rank != b->rank) return false;
+    for (int i = 0; i < a->rank; i++)
+        if (a->shape[i] != b->shape[i]) return false;
+    return true;
+}
+
+bool node_is_own_index(const Node *n, const Expr *read) {
+    if (read->n != n->rank) return false;
+    for (int i = 0; i < n->rank; i++) {
+        const Expr *e = read->arg[i];
+        bool same = e->op == OP_VAR ? e->var == n->var[i] : is_int(e, 0) && n->shape[i] == 1;
+        if (!same) return false;
+    }
+    return true;
+}
+
+void node_visit(const Node *n, void (*f)(void *context, Expr *e), void *context) {
+    Expr *part[] = {n->body, n->guard, n->init};
+    for (int i = 0; i < COUNT_OF(part); i++)
+        if (part[i]) e_visit(part[i], f, context);
+}
+
 Node *graph_input(Graph *g, const char *name, Type type, int rank, const long *shape,
                   bool batched) {
     Node *n = new_node(g, NODE_INPUT, name, type, rank, shape);
@@ -212,6 +235,10 @@ int graph_update_number(const Graph *g, const Node *n) {
 Stored *graph_updated_by(const Graph *g, const Node *n) {
     int i = graph_update_number(g, n);
     return i < 0 ? NULL : g->update[i].stored;
+}
+
+bool graph_is_result(const Graph *g, const Node *n) {
+    return graph_is_output(g, n) || graph_updated_by(g, n);
 }
 
 int node_component(const Graph *g, const Node *n) { return n->component; }

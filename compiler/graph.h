@@ -221,6 +221,13 @@ Node *graph_find_output(Graph *g, const char *name); /* null where there is none
 bool graph_is_output(const Graph *g, const Node *n);
 int graph_update_number(const Graph *g, const Node *n); /* the update that n is; -1: none */
 Stored *graph_updated_by(const Graph *g, const Node *n); /* and what it updates; or null */
+/* An output or an update: n's memory, hence its layout, is the caller's or a stored tensor's. */
+bool graph_is_result(const Graph *g, const Node *n);
+bool node_same_shape(const Node *a, const Node *b);
+/* Does `read`, evaluated for n, read at n's own index? (What it reads may be larger.) */
+bool node_is_own_index(const Node *n, const Expr *read);
+/* e_visit for the expressions that n has. */
+void node_visit(const Node *n, void (*f)(void *context, Expr *e), void *context);
 /* The nodes that n reads, each once. */
 int node_reads(Arena *a, const Node *n, Node ***out);
 /* Drop what no output or update needs; put the rest in an order in which each node reads only

@@ -250,14 +250,8 @@ LoopFunction *lower(const Schedule *s, const Layouts *l) {
     f->words = new_buffer(L, BUFFER_SCALARS, "word", T_U32, (Layout){0});
     L->memory = NEW_ARRAY(a, Buffer *, g->nodes.n);
     L->stored = NEW_ARRAY(a, Buffer *, g->program->stored.n + 1);
-    L->body = NEW_ARRAY(a, Expr *, g->nodes.n);
-    L->guard = NEW_ARRAY(a, Expr *, g->nodes.n);
-    L->init = NEW_ARRAY(a, Expr *, g->nodes.n);
-    for (int i = 0; i < g->nodes.n; i++) {
-        Node *n = g->nodes.at[i];
-        if (n->kind == NODE_COMP) lower_inline(L, n);
-        L->memory[i] = memory_for(L, l, n);
-    }
+    L->part = schedule_inline(a, s);
+    for (int i = 0; i < g->nodes.n; i++) L->memory[i] = memory_for(L, l, g->nodes.at[i]);
     lower_items(L, (Steps *)&f->steps, s->items.at, s->items.n);
     f->scalars->size = f->words->size = f->scalar.n;
     return f;

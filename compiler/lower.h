@@ -57,7 +57,7 @@ typedef struct Lower {
     int width; /* floats in a vector */
     Buffer **memory;   /* by node id; null where a node is never in memory */
     Buffer **stored;   /* by position in program->stored */
-    Expr **body, **guard, **init; /* by node id, with inlined nodes put in */
+    Parts *part;       /* by node id, with inline nodes put in */
     VEC(Shared) shared;
     /* the routine in progress */
     Routine *routine;
@@ -69,8 +69,6 @@ typedef struct Lower {
 } Lower;
 
 /* lower_expr.c */
-/* n's expressions with inline nodes put in, made once. */
-void lower_inline(Lower *L, const Node *n);
 /* e over the frame's variables, as they stand, with loads for reads. Loads that `mask` does not
  * cover do not happen. */
 Expr *lower_expr(Lower *L, const Frame *f, Expr *e, Expr *mask);

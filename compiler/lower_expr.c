@@ -9,33 +9,6 @@ Stmt *emit(Lower *L, StmtKind kind) {
     return s;
 }
 
-/* --- inline nodes --- */
-
-static Expr *inline_read(void *context, Expr *e) {
-    Lower *L = context;
-    if (e->op != OP_READ || e->node->kind != NODE_COMP) return e;
-    if (schedule_of(L->schedule, e->node)->place != PLACE_INLINE) return e;
-    Node *n = e->node;
-    lower_inline(L, n);
-    Map *by = map_new(L->arena);
-    for (int i = 0; i < n->rank; i++) map_set(by, n->var[i], e->arg[i]);
-    Expr *body = e_subst(L->pool, L->body[n->id], by);
-    if (!L->guard[n->id]) return body;
-    Expr *guard = e_subst(L->pool, L->guard[n->id], by);
-    Expr *otherwise = L->init[n->id] ? e_subst(L->pool, L->init[n->id], by)
-                                     : e_num(L->pool, n->type, 0);
-    return e_select(L->pool, guard, body, otherwise);
-}
-
-void lower_inline(Lower *L, const Node *n) {
-    if (L->body[n->id]) return;
-    bool never = is_false(n->guard); /* what it reads may not even exist */
-    L->body[n->id] = never ? e_num(L->pool, n->body->type, 0)
-                           : e_rewrite(L->pool, n->body, inline_read, L);
-    if (n->guard) L->guard[n->id] = e_rewrite(L->pool, n->guard, inline_read, L);
-    if (n->init) L->init[n->id] = e_rewrite(L->pool, n->init, inline_read, L);
-}
-
 /* --- reads --- */
 
 Expr *lower_subst(Lower *L, const Frame *f, Expr *e) {

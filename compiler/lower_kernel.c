@@ -38,11 +38,11 @@ void lower_point(Lower *L, Frame *f) {
     const Node *n = f->ns->node;
     Pool *p = L->pool;
     Expr *inside = lower_inside(L, f);
-    Expr *guard = L->guard[n->id] ? lower_expr(L, f, L->guard[n->id], inside) : NULL;
-    Expr *value = lower_expr(L, f, L->body[n->id], e_and(p, inside, guard));
+    const Parts *part = &L->part[n->id];
+    Expr *guard = part->guard ? lower_expr(L, f, part->guard, inside) : NULL;
+    Expr *value = lower_expr(L, f, part->body, e_and(p, inside, guard));
     if (!is_true(guard)) {
-        Expr *otherwise = L->init[n->id] ? lower_expr(L, f, L->init[n->id], inside)
-                                         : e_num(p, n->type, 0);
+        Expr *otherwise = part->init ? lower_expr(L, f, part->init, inside) : e_num(p, n->type, 0);
         value = e_select(p, guard, value, otherwise);
     }
     store_value(L, f, value);

@@ -75,9 +75,7 @@ static bool reads_may_overrun(Lower *L, const Frame *f, int k) {
     long lo, hi;
     if (!e_range(f->value[k], &lo, &hi)) return false;
     Overrun o = {L, n->var[k], hi + round_up(f->span[k], L->width) - 1, true};
-    Expr *part[] = {L->body[n->id], L->guard[n->id], L->init[n->id]};
-    for (int i = 0; i < COUNT_OF(part); i++)
-        if (part[i]) e_visit(part[i], note_overrun, &o);
+    parts_visit(&L->part[n->id], note_overrun, &o);
     return o.safe;
 }
 

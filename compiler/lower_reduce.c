@@ -74,7 +74,8 @@ static Expr *term_guard(Lower *L, Frame *f) {
             guard = both(L, guard, OP_LE, v, e_int(p, n->rvar[i]->hi));
         }
     }
-    return L->guard[n->id] ? e_and(p, guard, lower_expr(L, f, L->guard[n->id], guard)) : guard;
+    Expr *own = L->part[n->id].guard;
+    return own ? e_and(p, guard, lower_expr(L, f, own, guard)) : guard;
 }
 
 static Expr *combine(Lower *L, const Node *n, Expr *acc, Expr *term) {
@@ -119,7 +120,7 @@ static void add_sure_candidate(Lower *L, Frame *f, Expr *offset, Expr *term) {
 /* argmax, argmin: the first term, or one that beats the best so far. */
 static void add_candidate(Lower *L, Frame *f, Expr *offset, Expr *term, Expr *keep) {
     Pool *p = L->pool;
-    if (!keep && !L->guard[f->ns->node->id]) {
+    if (!keep && !L->part[f->ns->node->id].guard) {
         add_sure_candidate(L, f, offset, term);
         return;
     }
@@ -146,7 +147,7 @@ void lower_term(Lower *L, Frame *f) {
         if (L->lane && e_uses(guard, L->lane)) mask = guard;
         else open_if(L, guard);
     }
-    Expr *term = lower_expr(L, f, L->body[n->id], mask);
+    Expr *term = lower_expr(L, f, L->part[n->id].body, mask);
     Expr *offset = acc_offset(L, f, f->acc);
     if (is_arg(n)) {
         add_candidate(L, f, offset, term, mask);
@@ -169,7 +170,7 @@ static void start_point(Lower *L, Frame *f, void *context) {
         if (!m) die("the partial sums of %s have no memory", n->name);
         value = v_load(L->pool, m, layout_offset(L->pool, &m->layout, f->value), NULL, 1);
     } else if (n->init && !f->inner) {
-        value = lower_expr(L, f, L->init[n->id], lower_inside(L, f));
+        value = lower_expr(L, f, L->part[n->id].init, lower_inside(L, f));
     } else {
         value = identity(L, n, f->acc->type);
     }

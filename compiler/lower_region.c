@@ -111,21 +111,15 @@ static void need_of_reader(Need *need, NodeSchedule *reader) {
     Lower *L = need->r->L;
     const Node *n = reader->node;
     if (reader != need->of) {
-        Expr *part[3] = {L->body[n->id], L->guard[n->id], L->init[n->id]};
-        bool reads = false;
-        for (int i = 0; i < 3 && !reads; i++) {
-            if (!part[i]) continue;
-            void *c[2] = {need->of->node, NULL};
-            e_visit(part[i], note_read, c);
-            reads = c[1] != NULL;
-        }
-        if (reads) {
+        const Parts *part = &L->part[n->id];
+        void *c[2] = {need->of->node, NULL};
+        parts_visit(part, note_read, c);
+        if (c[1]) {
             need->reader = reader;
             need->clip &= reader == need->r->host->ns;
-            need->clip &= schedule_skips_terms(reader, part[0], part[1]);
+            need->clip &= schedule_skips_terms(reader, part->body, part->guard);
             need->env = env_of(need->r, reader);
-            for (int i = 0; i < 3; i++)
-                if (part[i]) e_visit(part[i], need_read, need);
+            parts_visit(part, need_read, need);
         }
     }
     for (int i = 0; i < reader->attached.n; i++) need_of_reader(need, reader->attached.at[i]);

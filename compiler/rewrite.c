@@ -38,9 +38,7 @@ static void find_node(void *context, Expr *e) {
 static bool reads(const Node *n, const Node *what) {
     Search s = {.node = what};
     if (n->kind != NODE_COMP) return false;
-    e_visit(n->body, find_node, &s);
-    if (n->guard) e_visit(n->guard, find_node, &s);
-    if (n->init) e_visit(n->init, find_node, &s);
+    node_visit(n, find_node, &s);
     for (int i = 0; i < n->n_custom; i++) {
         e_visit(n->custom[i].arg, find_node, &s);
         if (n != what) e_visit(n->custom[i].by, find_node, &s);

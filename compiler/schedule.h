@@ -144,6 +144,14 @@ int stored_number(const Program *p, const Stored *s);
 
 Schedule *schedule_new(Graph *g, const Target *t);
 NodeSchedule *schedule_of(const Schedule *s, const Node *n);
+/* A node's expressions; null: it has none. */
+typedef struct Parts {
+    Expr *body, *guard, *init;
+} Parts;
+/* Those of all computed nodes, by id, with inline nodes put in; without a body where inline nodes
+ * read each other in a circle. */
+Parts *schedule_inline(Arena *a, const Schedule *s);
+void parts_visit(const Parts *part, void (*f)(void *context, Expr *e), void *context);
 /* Kernels for computed nodes that have no place yet, and layouts for all. */
 void schedule_complete(Schedule *s, const Layouts *l);
 /* Do all reads of a kernel, of this body and guard, happen only where the guard holds? So for a

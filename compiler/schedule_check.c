@@ -14,44 +14,8 @@ void schedule_fault(ScheduleCheck *c, const NodeSchedule *ns, int loop, const ch
 
 /* --- inline nodes --- */
 
-static Expr *put_in(void *context, Expr *e);
-
-/* Bodies with inlined nodes put in, as lower does it; false where they go in circles. */
-static bool expand_node(ScheduleCheck *c, const Node *n, char *state) {
-    if (state[n->id]) return state[n->id] == 2;
-    state[n->id] = 1;
-    Node **reads;
-    int k = node_reads(c->arena, n, &reads);
-    for (int i = 0; i < k; i++) {
-        const NodeSchedule *ns = c->s->of[reads[i]->id];
-        bool through = ns->place == PLACE_INLINE && reads[i]->kind == NODE_COMP;
-        if (through && !expand_node(c, reads[i], state)) return false;
-    }
-    bool never = is_false(n->guard); /* its reads are none */
-    Expr *from[3] = {never ? e_num(c->pool, n->body->type, 0) : n->body, n->guard, n->init};
-    for (int i = 0; i < 3; i++)
-        if (from[i]) c->part[n->id].at[i] = e_rewrite(c->pool, from[i], put_in, c);
-    state[n->id] = 2;
-    return true;
-}
-
-static Expr *put_in(void *context, Expr *e) {
-    ScheduleCheck *c = context;
-    if (e->op != OP_READ || e->node->kind != NODE_COMP) return e;
-    if (c->s->of[e->node->id]->place != PLACE_INLINE) return e;
-    const Node *n = e->node;
-    Map *by = map_new(c->arena);
-    for (int i = 0; i < n->rank; i++) map_set(by, n->var[i], e->arg[i]);
-    Expr **part = c->part[n->id].at;
-    Expr *body = e_subst(c->pool, part[0], by);
-    if (!part[1]) return body;
-    Expr *otherwise = part[2] ? e_subst(c->pool, part[2], by) : e_num(c->pool, n->type, 0);
-    return e_select(c->pool, e_subst(c->pool, part[1], by), body, otherwise);
-}
-
 static bool check_inline(ScheduleCheck *c) {
     bool good = true;
-    char *state = NEW_ARRAY(c->arena, char, c->g->nodes.n + 1);
     for (int i = 0; i < c->g->nodes.n; i++) {
         const NodeSchedule *ns = c->s->of[i];
         if (ns->node->kind != NODE_COMP || ns->place != PLACE_INLINE) continue;
@@ -60,16 +24,17 @@ static bool check_inline(ScheduleCheck *c) {
         c->good = true;
         if (ns->node->reduce != REDUCE_NONE)
             schedule_fault(c, ns, -1, "%s is a reduction: it cannot be inline", name);
-        else if (schedule_fixed_layout(c->g, ns->node))
+        else if (graph_is_result(c->g, ns->node))
             schedule_fault(c, ns, -1, "%s is an output or an update: it cannot be inline", name);
         if (ns->loops.n || ns->attached.n)
             schedule_fault(c, ns, -1, "%s is inline: it has no loops", name);
         good &= c->good;
         c->good &= before;
     }
+    if (good) c->part = schedule_inline(c->arena, c->s);
     for (int i = 0; i < c->g->nodes.n && good; i++) {
         const Node *n = c->g->nodes.at[i];
-        if (n->kind != NODE_COMP || expand_node(c, n, state)) continue;
+        if (n->kind != NODE_COMP || c->part[i].body) continue;
         schedule_fault(c, c->s->of[i], -1, "%s is in a recurrence of inline nodes only", n->name);
         good = false;
     }
@@ -186,7 +151,6 @@ bool schedule_check(const Schedule *s, const Layouts *l, ScheduleReport *report,
     ScheduleCheck c = {.s = s, .layouts = l, .g = g, .pool = g->program->pool, .arena = a,
                        .report = report, .context = context, .good = true};
     c.where = NEW_ARRAY(a, struct Where, g->nodes.n + 1);
-    c.part = NEW_ARRAY(a, struct Parts, g->nodes.n + 1);
     if (check_inline(&c)) check_places(&c);
     for (int i = 0; i < g->nodes.n && c.good; i++)
         if (c.where[i].root) schedule_check_loops(&c, s->of[i]);

@@ -130,14 +130,6 @@ static void check_read(void *context, Expr *e) {
     else check_other_kernel(r, of, e, earlier);
 }
 
-static void visit_reads(ScheduleCheck *c, const NodeSchedule *ns, void *context,
-                        void (*f)(void *, Expr *)) {
-    for (int i = 0; i < 3; i++) {
-        Expr *e = c->part[ns->node->id].at[i];
-        if (e) e_visit(e, f, context);
-    }
-}
-
 /* --- is all of an attached node computed? --- */
 
 /* Does e take every value of its range? Sums of multiples without gaps, quotients, remainders. */
@@ -216,7 +208,7 @@ static bool is_whole(ScheduleCheck *c, const NodeSchedule *ns);
 
 static void cover(Coverage *v, const NodeSchedule *ns) {
     Coverage own = {.c = v->c, .of = v->of};
-    visit_reads(v->c, ns, &own, note_coverage);
+    parts_visit(&v->c->part[ns->node->id], note_coverage, &own);
     v->any |= own.any;
     bool whole = own.any && is_whole(v->c, ns);
     v->all |= own.all && whole;
@@ -258,8 +250,8 @@ typedef struct Bounds {
 /* Is all that a kernel reads along this axis needed at once? Then lower makes it end in time. */
 static bool is_clipped(const Bounds *b, Expr *index) {
     const NodeSchedule *host = b->ns->host;
-    Expr *const *part = b->c->part[host->node->id].at;
-    if (b->reader != host || !schedule_skips_terms(host, part[0], part[1])) return false;
+    const Parts *part = &b->c->part[host->node->id];
+    if (b->reader != host || !schedule_skips_terms(host, part->body, part->guard)) return false;
     for (int i = 0; i < b->ns->depth; i++)
         if (e_uses(index, host->loops.at[i].var)) return false;
     return true;
@@ -288,7 +280,7 @@ static bool stays_inside(ScheduleCheck *c, const NodeSchedule *ns) {
         bool before = b.any;
         b.any = false;
         b.reader = reader;
-        visit_reads(c, reader, &b, note_bounds);
+        parts_visit(&c->part[reader->node->id], note_bounds, &b);
         if (b.any && !stays_inside(c, reader)) return false;
         b.any |= before;
     }
@@ -323,7 +315,7 @@ static int task_axis(ScheduleCheck *c, const NodeSchedule *ns, int root_axis) {
         if (!is_visible(ns, reader, false)) continue;
         t.reader = reader->node;
         t.from = task_axis(c, reader, root_axis);
-        visit_reads(c, reader, &t, follow_task);
+        parts_visit(&c->part[reader->node->id], follow_task, &t);
     }
     return t.axis == -2 ? task_axis(c, ns->host, root_axis) : t.axis;
 }
@@ -364,7 +356,7 @@ static void note_old(void *context, Expr *e) {
 
 static Old old_reads(ScheduleCheck *c, const struct Old *of, const NodeSchedule *reader) {
     Old u = {c, of->stored, of->next, reader, false, true};
-    visit_reads(c, reader, &u, note_old);
+    parts_visit(&c->part[reader->node->id], note_old, &u);
     return u;
 }
 
@@ -392,7 +384,7 @@ static bool is_pointwise(ScheduleCheck *c, const NodeSchedule *ns, bool passes) 
         for (int i = 0; i < c->g->nodes.n; i++) {
             if (c->where[i].root != c->where[ns->node->id].root) continue;
             Own o = {c->g->nodes.at[i], ns->node, true};
-            visit_reads(c, c->s->of[i], &o, note_own);
+            parts_visit(&c->part[i], note_own, &o);
             if (!o.own) return false;
         }
         if (ns->depth > reduction_depth(ns->host)) return false;
@@ -457,12 +449,12 @@ void schedule_check_flow(ScheduleCheck *c) {
         if (!c->where[i].root) continue;
         NodeSchedule *ns = c->s->of[i];
         Reading r = {c, ns, false};
-        for (int k = 0; k < 3; k++) {
-            Expr *e = c->part[i].at[k];
-            r.init = k == 2 && ns->node->reduce != REDUCE_NONE;
-            if (e) e_visit(e, check_read, &r);
-        }
-        if (c->good) visit_reads(c, ns, &r, need_whole);
+        Parts terms = c->part[i], init = {.body = terms.init};
+        terms.init = NULL;
+        parts_visit(&terms, check_read, &r);
+        r.init = ns->node->reduce != REDUCE_NONE;
+        parts_visit(&init, check_read, &r);
+        if (c->good) parts_visit(&c->part[i], need_whole, &r);
         if (c->good && ns->stored && !stays_inside(c, ns))
             schedule_fault(c, ns, -1, "readers of %s in its kernel go beyond its ends, under a "
                                       "guard: it cannot be stored", ns->node->name);

@@ -158,10 +158,7 @@ static void find_read(void *context, Expr *e) {
 
 static bool reads_in(ScheduleCheck *c, const NodeSchedule *ns, const Node *n) {
     Finding f = {n, false};
-    for (int i = 0; i < 3; i++) {
-        Expr *e = c->part[ns->node->id].at[i];
-        if (e) e_visit(e, find_read, &f);
-    }
+    parts_visit(&c->part[ns->node->id], find_read, &f);
     for (int i = 0; i < ns->attached.n && !f.found; i++)
         f.found = reads_in(c, ns->attached.at[i], n);
     return f.found;

@@ -125,9 +125,7 @@ static void check_turns(ScheduleCheck *c, const NodeSchedule *ns) {
     Turn t = {c, ns, NULL, period};
     for (int i = 0; i < c->g->nodes.n; i++) {
         t.reader = c->s->of[i];
-        for (int k = 0; k < 3; k++)
-            if (c->where[i].root && c->part[i].at[k])
-                e_visit(c->part[i].at[k], check_turn_read, &t);
+        if (c->where[i].root) parts_visit(&c->part[i], check_turn_read, &t);
     }
 }
 
@@ -171,7 +169,7 @@ typedef struct Room {
 
 static long room_for_samples(ScheduleCheck *c, const Node *n) {
     /* inputs and outputs: netc.h; what updates stored tensors has no samples */
-    if (n->kind == NODE_INPUT || schedule_fixed_layout(c->g, n))
+    if (n->kind == NODE_INPUT || graph_is_result(c->g, n))
         return round_up(n->shape[0], PAD);
     const Layout *l = &c->s->of[n->id]->layout;
     return l->folded == 1 ? c->g->batch * 2 : room_along(l, 0);
@@ -212,8 +210,7 @@ static void check_samples(ScheduleCheck *c, const NodeSchedule *ns) {
     Room r = {.c = c, .ns = ns};
     samples_at(c, ns, ns->loops.n, false, &r.reach);
     if (ns->stored) check_room(&r, n);
-    for (int k = 0; k < 3; k++)
-        if (c->part[n->id].at[k]) e_visit(c->part[n->id].at[k], check_room_read, &r);
+    parts_visit(&c->part[n->id], check_room_read, &r);
 }
 
 void schedule_check_memory(ScheduleCheck *c) {
@@ -222,7 +219,7 @@ void schedule_check_memory(ScheduleCheck *c) {
         const Node *n = ns->node;
         if (!c->where[i].root) continue;
         check_samples(c, ns);
-        if (!ns->stored || schedule_fixed_layout(c->g, n)) continue;
+        if (!ns->stored || graph_is_result(c->g, n)) continue;
         const char *fault = schedule_layout_fault(c->arena, n->rank, n->shape, &ns->layout);
         if (fault) schedule_fault(c, ns, -1, "the layout of %s: %s", n->name, fault);
         else if (ns->layout.folded) check_turns(c, ns);

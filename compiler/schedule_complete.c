@@ -9,23 +9,13 @@
 
 /* --- questions about graphs --- */
 
-bool schedule_fixed_layout(const Graph *g, const Node *n) {
-    return graph_is_output(g, n) || graph_updated_by(g, n);
-}
-
 bool schedule_is_own_index(const Node *n, const Expr *read) {
-    if (read->n != n->rank) return false;
-    for (int i = 0; i < n->rank; i++) {
-        const Expr *e = read->arg[i];
-        bool same = e->op == OP_VAR ? e->var == n->var[i] : is_int(e, 0) && n->shape[i] == 1;
-        if (!same || read->node->shape[i] != n->shape[i]) return false;
-    }
-    return true;
+    return node_is_own_index(n, read) && node_same_shape(n, read->node);
 }
 
 Node *schedule_copied(const Graph *g, const Node *n) {
     if (n->kind != NODE_COMP || n->reduce != REDUCE_NONE || n->guard) return NULL;
-    if (n->body->op != OP_READ || schedule_fixed_layout(g, n)) return NULL;
+    if (n->body->op != OP_READ || graph_is_result(g, n)) return NULL;
     return schedule_is_own_index(n, n->body) ? n->body->node : NULL;
 }
 
@@ -43,10 +33,7 @@ static void note_read(void *context, Expr *e) {
 
 static Reading reading_of(const Node *n, const Node *x) {
     Reading r = {x, false, true};
-    if (n->kind != NODE_COMP) return r;
-    if (n->guard) e_visit(n->guard, note_read, &r);
-    if (n->init) e_visit(n->init, note_read, &r);
-    e_visit(n->body, note_read, &r);
+    node_visit(n, note_read, &r);
     return r;
 }
 

@@ -66,7 +66,7 @@ static void print_node_layouts(const Print *p) {
     for (int i = 0; i < g->nodes.n; i++) {
         const NodeSchedule *ns = p->s->of[i];
         const Node *n = ns->node;
-        if (n->kind != NODE_COMP || !ns->stored || schedule_fixed_layout(g, n)) continue;
+        if (n->kind != NODE_COMP || !ns->stored || graph_is_result(g, n)) continue;
         Layout rows = layout_rows(n->rank, n->shape, PAD);
         if (!same_layout(&ns->layout, &rows))
             print_layout(p->t, "", n->name, &ns->layout, n->shape);

@@ -91,7 +91,7 @@ static void lay_out_stored(ScheduleParse *p, const Token *name, Stored *s, const
 static void lay_out_node(ScheduleParse *p, const Token *name, Node *n, const Layout *l) {
     struct Given *given = NEW(p->arena, struct Given);
     *given = (struct Given){name->span, *l};
-    if (schedule_fixed_layout(p->graph, n))
+    if (graph_is_result(p->graph, n))
         diag_error(p->diags, name->span, "%s is an output or an update: its layout is given",
                    n->name);
     else if (map_get(p->layout, n))

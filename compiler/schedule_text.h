@@ -4,13 +4,11 @@
 #include "schedule.h"
 
 /* schedule_complete.c */
-/* Is n's layout not the schedule's to choose: what an output or a stored tensor becomes? */
-bool schedule_fixed_layout(const Graph *g, const Node *n);
 /* What n is a copy of: another node, element for element; null for anything else. */
 Node *schedule_copied(const Graph *g, const Node *n);
 /* Do n's expressions read x? */
 bool schedule_reads(const Node *n, const Node *x);
-/* Does `read`, evaluated for n, read at n's own index? */
+/* Does `read`, evaluated for n, read at n's own index, in a tensor of n's shape? */
 bool schedule_is_own_index(const Node *n, const Expr *read);
 
 /* schedule_print.c: " 0/16 1 0%16", what a layout line says after the name. */
@@ -31,9 +29,7 @@ typedef struct ScheduleCheck {
         int order;               /* of the kernel, in the order of execution */
         VEC(const Item *) loops; /* around it, outermost first */
     } *where;
-    struct Parts {
-        Expr *at[3]; /* body, guard, init, with inlined nodes put in */
-    } *part; /* by node id */
+    Parts *part; /* by node id, with inline nodes put in */
 } ScheduleCheck;
 
 void schedule_fault(ScheduleCheck *c, const NodeSchedule *ns, int loop, const char *format, ...)

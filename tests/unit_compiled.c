@@ -83,6 +83,21 @@ static const char *const rules[] = {
     "sgd(lr = cosine(warmup(0.1, 10)))",
 };
 
+/* Layers whose state follows a part of a tensor of the batch. */
+static const char partial[] =
+    "layer part_of_row on in[N] {\n"
+    "  state s[10] = 0\n"
+    "  m[i < 20] = sum(n in batch) in@n[i] / batch.count\n"
+    "  next s[i < 10] = 0.9 * s[i] + 0.1 * m[i]\n"
+    "  out[i] = in[i] + s[i % 10]\n"
+    "}\n"
+    "layer part_of_square on in[N] {\n"
+    "  state s[9, 10] = 0\n"
+    "  m[i < 20, j < 20] = sum(n in batch) in@n[i] * in@n[j] / batch.count\n"
+    "  next s[i < 9, j < 10] = 0.9 * s[i, j] + 0.1 * m[i, j]\n"
+    "  out[i] = in[i] + s[i % 9, i % 10]\n"
+    "}\n";
+
 /* --- cases --- */
 
 enum { MOST = 1000 };
@@ -182,6 +197,20 @@ START_TEST(test_optimizers) {
 }
 END_TEST
 
+START_TEST(test_states_of_parts) {
+    static const char *const layers[] = {"part_of_row", "part_of_square"};
+    if (!is_tried(_i)) return;
+    for (int i = 0; i < COUNT_OF(layers); i++) {
+        char *items = arena_printf(arena, "model dense(20) -> %s -> dense(3)\n"
+                                          "loss softmax_cross_entropy\n"
+                                          "train { optimizer sgd  batch 5 }", layers[i]);
+        char *defs = arena_printf(arena, "%s%s", partial, probe);
+        add_program(small_net(defs, "6", items), targets[_i].name, layers[i]);
+    }
+    run_all(targets[_i].name);
+}
+END_TEST
+
 /* What means something in C, or in the headers of generated code, may be a name in a spec. */
 START_TEST(test_names) {
     static const char *const names[] = {"double", "vf", "int", "word", "call", "arena", "vf_load",
@@ -220,6 +249,7 @@ int main(void) {
     tcase_add_loop_test(t, test_library_in_small_batches, 0, n_targets);
     tcase_add_loop_test(t, test_scans, 0, n_targets);
     tcase_add_loop_test(t, test_optimizers, 0, n_targets);
+    tcase_add_loop_test(t, test_states_of_parts, 0, n_targets);
     tcase_add_loop_test(t, test_names, 0, n_targets);
     tcase_add_loop_test(t, test_steps_of_one_sample, 0, n_targets);
     tcase_set_timeout(t, 600);
