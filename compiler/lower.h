@@ -35,7 +35,8 @@ struct Frame {
     long *extent; /* and how far it goes */
     Buffer *local; /* where consumers in the kernel find it; null: in memory */
     Outer outer;
-    bool guard_samples; /* a reduction over samples must test n < count */
+    bool guard_samples; /* a reduction over samples must test n < count, */
+    bool mask_samples;  /* or has terms of more, in lanes that count for nothing */
     int n_skews;
     struct Skew {
         int var, follows; /* numbers: value[follows] = sum - (value[var] - from) */
@@ -118,8 +119,10 @@ bool is_reduction_loop(const Frame *f, const LoopSpec *spec);
  * It then makes passes. */
 bool lower_is_pass(const Lower *L, const Frame *f, int depth);
 
-/* lower_overrun.c: may vectors run over the end of axis k; or may the last repeat elements of the
- * one before, since nothing else is done with them? */
+/* lower_overrun.c: is there something to read where variable k goes on to a multiple of `unit`? */
+bool lower_reads_may_overrun(Lower *L, const Frame *f, int k, long unit);
+/* May vectors run over the end of axis k; or may the last repeat elements of the one before, since
+ * nothing else is done with them? */
 bool lower_may_overrun(Lower *L, const Frame *f, int k);
 bool lower_may_repeat(const Lower *L, const Frame *f);
 

@@ -26,8 +26,14 @@ static void open_loop(Lower *L, LoopKind kind, Var *v, Expr *lo, Expr *hi) {
 typedef struct Part { /* iterations lo .. hi - 1 of a loop, each over `span` values */
     long lo, hi, span;
     Expr *dynamic_lo, *dynamic_hi; /* null: lo, hi */
-    bool guard_samples;
+    bool guard_samples, mask_samples;
 } Part;
+
+/* Where terms must be tested in the last block of an epoch at most, the text is short instead of
+ * fast. */
+static bool is_rare(const Lower *L, const Frame *f) {
+    return f->guard_samples && L->graph->batch % PAD == 0;
+}
 
 static Expr *blocks_of_count(Pool *p, long step, bool whole) {
     Expr *count = e_host(p, HOST_COUNT);
@@ -50,7 +56,7 @@ static int parts_of_span(long span, long step, bool peel, Part *part) {
 }
 
 /* Over all samples, terms of a reduction: whole blocks as the count has them, and one that must
- * test. There the text is short instead of fast: that is the last block of an epoch at most. */
+ * test. */
 static int parts_of_count(Lower *L, long extent, long step, Part *part) {
     Expr *end = blocks_of_count(L->pool, step, true);
     part[0] = (Part){.hi = extent / step, .span = step, .dynamic_hi = end};
@@ -60,14 +66,29 @@ static int parts_of_count(Lower *L, long extent, long step, Part *part) {
     return 2;
 }
 
-/* A loop over all samples goes to the count; results may run over it, terms may not. */
-static int loop_parts(Lower *L, const Frame *f, int k, const LoopSpec *spec, Part *part) {
+/* Does the loop at depth step over blocks of samples, those of a block being the lanes of a sum,
+ * and is there something to read for those that are not there? */
+static bool blocks_of_lanes(Lower *L, const Frame *f, int depth, int k) {
+    const LoopSpec *spec = &f->ns->loops.at[depth];
+    if (f->lanes_at != depth + 1 || spec->step != PAD || f->ns->attached.n) return false;
+    for (int i = 0; i < f->ns->node->n_levels; i++) {
+        const Level *l = &f->ns->node->levels[i];
+        if (l->kind == LEVEL_LANES && (l->var != spec->var || l->count != PAD)) return false;
+    }
+    return lower_reads_may_overrun(L, f, k, PAD);
+}
+
+/* A loop over all samples goes to the count; results may run over it, and terms that are masked
+ * later, others may not. */
+static int loop_parts(Lower *L, const Frame *f, int depth, int k, Part *part) {
+    const LoopSpec *spec = &f->ns->loops.at[depth];
     Var *v = node_var(f->ns->node, k);
     long span = f->span[k], step = spec->step;
     bool all_samples = v->batch && is_int(f->value[k], 0) && span == v->hi + 1 && span > 1;
-    if (all_samples && k >= f->ns->node->rank) return parts_of_count(L, span, step, part);
-    if (!all_samples) return parts_of_span(span, step, spec->peel && !f->guard_samples, part);
-    part[0] = (Part){.hi = round_up(span, step) / step, .span = step,
+    bool masked = all_samples && blocks_of_lanes(L, f, depth, k);
+    if (!all_samples) return parts_of_span(span, step, spec->peel && !is_rare(L, f), part);
+    if (k >= f->ns->node->rank && !masked) return parts_of_count(L, span, step, part);
+    part[0] = (Part){.hi = round_up(span, step) / step, .span = step, .mask_samples = masked,
                      .dynamic_hi = blocks_of_count(L->pool, step, false)};
     return 1;
 }
@@ -122,13 +143,14 @@ static void lower_part(Lower *L, Frame *f, int depth, const Part *part, PointFn 
     Expr *value_follows = follows >= 0 ? f->value[follows] : NULL;
     Expr *i = spec->kind == LOOP_PARALLEL
                   ? e_var(p, task_var(L, spec, part))
-                  : open_part(L, f->guard_samples ? LOOP_FOR : spec->kind, spec, part);
+                  : open_part(L, is_rare(L, f) ? LOOP_FOR : spec->kind, spec, part);
     if (spec->skew) {
         set_skew(L, f, spec, k, i);
     } else {
         f->value[k] = e_add(p, value, e_scale(p, i, spec->step));
         f->span[k] = part->span;
         f->guard_samples |= part->guard_samples;
+        f->mask_samples |= part->mask_samples;
     }
     lower_at_depth(L, f, depth + 1, at, context);
     L->out = out;
@@ -140,6 +162,7 @@ static void lower_part(Lower *L, Frame *f, int depth, const Part *part, PointFn 
     }
     f->n_skews = saved.n_skews;
     f->guard_samples = saved.guard_samples;
+    f->mask_samples = saved.mask_samples;
 }
 
 static void lower_for(Lower *L, Frame *f, int depth, PointFn *at, void *context) {
@@ -156,7 +179,7 @@ static void lower_for(Lower *L, Frame *f, int depth, PointFn *at, void *context)
         lower_part(L, f, depth, &all, at, context);
         return;
     }
-    int n = loop_parts(L, f, k, spec, part);
+    int n = loop_parts(L, f, depth, k, part);
     if (spec->kind == LOOP_PARALLEL && (n > 1 || depth > 0))
         die("%s: a parallel loop is the outermost and divides its range", f->ns->node->name);
     for (int i = 0; i < n; i++) lower_part(L, f, depth, &part[i], at, context);

@@ -70,11 +70,11 @@ static void note_overrun(void *context, Expr *e) {
     o->safe &= room;
 }
 
-static bool reads_may_overrun(Lower *L, const Frame *f, int k) {
+bool lower_reads_may_overrun(Lower *L, const Frame *f, int k, long unit) {
     const Node *n = f->ns->node;
     long lo, hi;
     if (!e_range(f->value[k], &lo, &hi)) return false;
-    Overrun o = {L, n->var[k], hi + round_up(f->span[k], L->width) - 1, true};
+    Overrun o = {L, node_var(n, k), hi + round_up(f->span[k], unit) - 1, true};
     parts_visit(&L->part[n->id], note_overrun, &o);
     return o.safe;
 }
@@ -82,7 +82,7 @@ static bool reads_may_overrun(Lower *L, const Frame *f, int k) {
 bool lower_may_overrun(Lower *L, const Frame *f, int k) {
     const Node *n = f->ns->node;
     if (k >= n->rank) return true;
-    if (!reads_may_overrun(L, f, k)) return false;
+    if (!lower_reads_may_overrun(L, f, k, L->width)) return false;
     Buffer *m = L->memory[n->id];
     if (m && (!f->host || f->ns->stored)) {
         Expr *zero = e_int(L->pool, 0);

@@ -256,6 +256,15 @@ static int open_lane_axis(const Lower *L, const Frame *f) {
     return -1;
 }
 
+/* The sums of samples that are not there are none. */
+static void mask_point(Lower *L, Frame *f, void *context) {
+    Pool *p = L->pool;
+    Expr *offset = acc_offset(L, f, f->acc), *acc = v_load(p, f->acc, offset, NULL, 1);
+    Expr *first = context, *lane = f->value[var_number(f->ns->node, f->inner->var)];
+    Expr *there = e_op(p, OP_LT, e_add(p, first, lane), e_host(p, HOST_COUNT), NULL);
+    emit_store(L, f->acc, offset, e_select(p, there, acc, identity(L, f->ns->node, f->acc->type)));
+}
+
 /* The lanes begin: an inner ring of accumulators around the loops from depth on. */
 void lower_lanes_of_sum(Lower *L, Frame *f, int depth) {
     const Node *n = f->ns->node;
@@ -272,6 +281,10 @@ void lower_lanes_of_sum(Lower *L, Frame *f, int depth) {
     lower_fill_lanes(L, f, depth, start_point, &yes);
     f->value[var_number(n, f->inner->var)] = lane;
     lower_loops(L, f, depth, NULL, NULL);
+    if (f->mask_samples) {
+        lower_fill_lanes(L, f, depth, mask_point, lane);
+        f->value[var_number(n, f->inner->var)] = lane;
+    }
     lower_loops(L, f, depth, join_point, &outer);
     f->acc = outer.acc;
     f->acc_base = outer.base;

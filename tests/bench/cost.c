@@ -5,6 +5,7 @@
  *     cost [--kernels N] [--schedules N] [--seed N] [--target NAME] [--cc CC] [--verbose]
  *          [--show N]         the schedules of kernel N too
  *          [--keep FILE]      measured times: read from it where it is there, else written to it
+ *          [--folder DIR]     what is compiled stays there, and is not compiled again
  */
 #include "choose.h"
 #include "cost.h"
@@ -20,7 +21,7 @@ typedef struct Options {
     int kernels, schedules, show;
     uint64_t seed;
     const char *target, *cc, *keep, *folder;
-    bool verbose;
+    bool verbose, stays; /* stays: the folder does */
 } Options;
 
 typedef struct Candidate {
@@ -192,7 +193,26 @@ static double now(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static bool write_kernel(const Kernel *k, const Options *o, int number) {
+/* The chosen schedule of a kernel, or all others: each has a file of its own. */
+typedef enum Part { CHOSEN, OTHERS, N_PARTS } Part;
+
+static Part part_of(int schedule) { return schedule == 0 ? CHOSEN : OTHERS; }
+
+static const char *path_of(Arena *a, const Options *o, int number, Part part) {
+    return arena_printf(a, "%s/k%d%s.c", o->folder, number, part == CHOSEN ? "chosen" : "");
+}
+
+static bool holds(const char *path, const Text *t) {
+    FILE *f = fopen(path, "r");
+    size_t n = 0;
+    if (!f) return false;
+    while (n < t->n && fgetc(f) == (unsigned char)t->at[n]) n++;
+    bool same = n == t->n && fgetc(f) == EOF;
+    fclose(f);
+    return same;
+}
+
+static bool write_part(const Kernel *k, const Options *o, int number, Part part) {
     const Target *target = target_find(o->target);
     Arena *a = arena_new();
     Text t = {.arena = a};
@@ -203,19 +223,29 @@ static bool write_kernel(const Kernel *k, const Options *o, int number) {
     for (int i = 0; i < o->schedules; i++) {
         const LoopFunction *f = k->of[i].function;
         Lowered c = {.arena = a, .function = (LoopFunction *)f, .name = f->name};
-        lowered_print(&t, &c);
+        if (part_of(i) == part) lowered_print(&t, &c);
     }
-    FILE *f = fopen(arena_printf(a, "%s/k%d.c", o->folder, number), "w");
-    bool good = f && fwrite(t.at, 1, t.n, f) == t.n;
-    if (f) good &= fclose(f) == 0;
+    const char *path = path_of(a, o, number, part);
+    bool good = true;
+    if (!holds(path, &t)) {
+        FILE *f = fopen(path, "w");
+        good = f && fwrite(t.at, 1, t.n, f) == t.n;
+        if (f) good &= fclose(f) == 0;
+    }
     arena_free(a);
     return good;
 }
 
+static bool write_kernel(const Kernel *k, const Options *o, int number) {
+    return write_part(k, o, number, CHOSEN) && write_part(k, o, number, OTHERS);
+}
+
+/* Those whose text is newer. */
 static bool compile_all(const Options *o) {
     char command[1024];
     snprintf(command, sizeof command,
-             "cd %s && ls k*.c | xargs -P 2 -I{} timeout 300 nice -n 3 %s -std=gnu11 -O3 -w "
+             "cd %s && for i in k*.c; do [ $i.so -nt $i ] || echo $i; done | "
+             "xargs -r -P 2 -I{} timeout 300 nice -n 3 %s -std=gnu11 -O3 -w "
              "-ffp-contract=off -fno-math-errno %s -fPIC -shared -Wl,-Bsymbolic "
              "-I$OLDPWD/runtime {} -o {}.so",
              o->folder, o->cc, target_find(o->target)->flags);
@@ -259,14 +289,18 @@ static double time_once(const Runs *r, long n) {
 /* The least of several rounds, in which each candidate takes its turn. */
 static bool measure(Kernel *k, const Options *o, int number) {
     enum { ROUNDS = 7 };
-    char path[600];
-    snprintf(path, sizeof path, "%s/k%d.c.so", o->folder, number);
-    void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!so) return false;
+    void *so[N_PARTS];
+    Arena *a = arena_new();
+    for (Part part = 0; part < N_PARTS; part++) {
+        const char *path = arena_printf(a, "%s.so", path_of(a, o, number, part));
+        so[part] = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (!so[part]) return false;
+    }
+    arena_free(a);
     Runs runs[MOST_SCHEDULES];
     long n[MOST_SCHEDULES];
     for (int i = 0; i < o->schedules; i++) {
-        runs[i] = prepare(&k->of[i], so);
+        runs[i] = prepare(&k->of[i], so[part_of(i)]);
         double each = time_once(&runs[i], 1);
         each = time_once(&runs[i], 1);
         n[i] = (long)(0.001 / each) + 1;
@@ -277,7 +311,7 @@ static bool measure(Kernel *k, const Options *o, int number) {
             double t = time_once(&runs[i], n[i]);
             if (t < k->of[i].measured) k->of[i].measured = t;
         }
-    dlclose(so);
+    for (Part part = 0; part < N_PARTS; part++) dlclose(so[part]);
     for (int i = 0; i < o->schedules; i++) {
         free(runs[i].state);
         free(runs[i].arena);
@@ -371,6 +405,7 @@ static Options parse(int argc, char **argv) {
         else if (!strcmp(name, "--show")) o.show = atoi(value);
         else if (!strcmp(name, "--cc")) o.cc = value;
         else if (!strcmp(name, "--keep")) o.keep = value;
+        else if (!strcmp(name, "--folder")) o.folder = value, o.stays = true;
         else o.kernels = 0;
         i++;
     }
@@ -378,7 +413,7 @@ static Options parse(int argc, char **argv) {
                 o.schedules <= MOST_SCHEDULES && target_find(o.target);
     if (good) return o;
     fprintf(stderr, "usage: cost [--kernels N] [--schedules N] [--seed N] [--target NAME] "
-                    "[--cc CC] [--show N] [--keep FILE] [--verbose]\n");
+                    "[--cc CC] [--show N] [--keep FILE] [--folder DIR] [--verbose]\n");
     exit(2);
 }
 
@@ -386,7 +421,8 @@ int main(int argc, char **argv) {
     Options o = parse(argc, argv);
     char folder[] = "/tmp/netc_cost_XXXXXX";
     Kernel *kernel = calloc((size_t)o.kernels, sizeof *kernel);
-    if (!kernel || !(o.folder = mkdtemp(folder))) return perror("cost"), 1;
+    if (!o.stays) o.folder = mkdtemp(folder);
+    if (!kernel || !o.folder) return perror("cost"), 1;
     bool kept = read_kept(kernel, &o), good = true;
     for (int i = 0; i < o.kernels; i++) {
         make_candidates(&kernel[i], &o, i);
@@ -396,8 +432,8 @@ int main(int argc, char **argv) {
     for (int i = 0; i < o.kernels && !kept && good; i++) good &= measure(&kernel[i], &o, i);
     if (!kept && good) good = write_kept(kernel, &o);
     if (good) report(kernel, &o);
-    else fprintf(stderr, "cost: not all could be compiled or kept; see %s\n", folder);
-    if (good) {
+    else fprintf(stderr, "cost: not all could be compiled or kept; see %s\n", o.folder);
+    if (good && !o.stays) {
         char command[64];
         snprintf(command, sizeof command, "rm -r %s", folder);
         good = system(command) == 0;
