@@ -44,7 +44,7 @@ NETS       = $(SPECS) $(EXAMPLES)
 NO_JIT     = $(if $(NETC_JIT),,jit unit_jit)
 UNIT       = $(filter-out $(NO_JIT),$(sort $(basename $(notdir $(wildcard tests/unit_*.c)))))
 FUZZ       = $(sort $(basename $(notdir $(wildcard tests/fuzz_*.c))))
-SCRIPTS    = $(filter-out deps run $(NO_JIT),$(sort $(basename $(notdir $(wildcard tests/*.sh)))))
+SCRIPTS    = $(filter-out deps lib run $(NO_JIT),$(sort $(basename $(notdir $(wildcard tests/*.sh)))))
 SUITES     = $(filter-out all_%,$(SCRIPTS)) $(UNIT) $(patsubst %,sanitized_%,$(UNIT) $(FUZZ))
 SANITIZE   = B=$(B)/sanitized CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all'
 

@@ -1,8 +1,7 @@
 #!/bin/sh
 # Trainings that are interrupted and killed at random moments and resumed from what they saved end
 # with the same bytes as one that never stopped: every network, for check-all.
-: "${B:=build}" "${MAKE:=make}"
-good=0 bad=0
+. tests/lib.sh
 dir=$B/tests/kill
 rm -rf "$dir"
 mkdir -p "$dir"
@@ -42,5 +41,4 @@ for spec in specs/*.net examples/*.net; do
     fi
 done
 
-echo "$good passed, $bad failed"
-test $bad -eq 0
+summary

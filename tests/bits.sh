@@ -2,16 +2,7 @@
 # One result, bit for bit: what a program has saved after some steps of training is the same bytes
 # whatever the target that netc compiled for, the C compiler and the number of threads, and after a
 # stop and a resumed run. For check a few networks and steps; for check-all all of them.
-: "${B:=build}" "${CC:=gcc}"
-good=0 bad=0
-verdict() { # WHAT STATUS
-    if [ "$2" -eq 0 ]; then
-        good=$((good + 1))
-    else
-        bad=$((bad + 1))
-        echo "failed: $1"
-    fi
-}
+. tests/lib.sh
 few="specs/mlp_baseline.net specs/rnn_baseline.net specs/lenet_baseline.net"
 few="$few specs/alexnet_baseline.net" # several steps a call
 specs=$few compilers=$CC many="1 2 3" steps=7 limit=150 optimize=-O1
@@ -28,10 +19,7 @@ rm -rf "$dir"
 
 build() { # SPEC TARGET COMPILER: $dir/TARGET/NAME-COMPILER
     "$B/netc" --target "$2" "$1" -o "$dir/$2" || return
-    $3 -std=gnu11 $optimize -ffp-contract=off -fno-math-errno -w \
-        $(sed -n '1s/.*(\(-[^)]*\)).*/\1/p' "$dir/$2/$name.c") -Iruntime -DNETC_NET="$name" \
-        "$dir/$2/$name.c" runtime/main.c "$B/libnetc.a" -lpng -lz -lpthread \
-        -o "$dir/$2/$name-$3"
+    compile_net "$3" $optimize "$dir/$2" "$name" "$dir/$2/$name-$3"
 }
 train() { # PROGRAM FILE STEPS OPTION...
     program=$1 file=$2 stop=$3
@@ -71,5 +59,4 @@ for spec in $specs; do
     rm -rf "$dir"
 done
 
-echo "$good passed, $bad failed"
-test $bad -eq 0
+summary

@@ -1,17 +1,8 @@
 #!/bin/sh
 # classify.sh: examples/classify.c, by the commands in its head: of ten test images that it is given
 # as PNG files, a network trained for an epoch gets most right, and what is no PNG gets a message.
-: "${B:=build}" "${CC:=gcc}" "${MAKE:=make}"
+. tests/lib.sh
 data=/usr/share/datasets/fashion-mnist
-good=0 bad=0
-verdict() { # WHAT STATUS
-    if [ "$2" -eq 0 ]; then
-        good=$((good + 1))
-    else
-        bad=$((bad + 1))
-        echo "failed: $1"
-    fi
-}
 dir=$B/tests/classify
 mkdir -p "$dir"
 $CC -O1 tests/idx_to_png.c -lpng -lz -o "$dir/idx_to_png"
@@ -46,5 +37,4 @@ verdict "$right of 10 test images are right" $?
 ! build/classify build/mlp_tuned.safetensors examples/classify.c > "$dir/out" 2>&1 &&
     grep -q '^classify: ' "$dir/out"
 verdict "what is no PNG gets a message" $?
-echo "$good passed, $bad failed"
-[ $bad -eq 0 ]
+summary

@@ -1,17 +1,8 @@
 #!/bin/sh
 # The command netc: what it says and does where the user, the spec or the disk is at fault, and that
 # it writes the same bytes each time.
-: "${B:=build}"
-good=0 bad=0
-verdict() { # WHAT STATUS
-    if [ "$2" -eq 0 ]; then
-        good=$((good + 1))
-    else
-        bad=$((bad + 1))
-        echo "failed: $1"
-        head -n 20 "$dir/output" 2> /dev/null
-    fi
-}
+. tests/lib.sh
+why() { head -n 20 "$dir/output" 2> /dev/null; }
 netc=$PWD/$B/netc
 dir=$PWD/$B/tests/command
 rm -rf "$dir"
@@ -74,5 +65,4 @@ verdict "the same spec gives the same bytes, wherever netc runs" $?
 test "$(ls "$dir/one" | tr '\n' ' ')" = "mlp_baseline.c mlp_baseline.h "
 verdict "one .c and one .h, nothing beside" $?
 
-echo "$good passed, $bad failed"
-test $bad -eq 0
+summary

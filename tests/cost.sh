@@ -2,16 +2,7 @@
 # cost.sh: what `--dump=schedule` says of costs: comments only, so that the dump is read back as the
 # schedule that it is; numbers for every kernel; measured ones beside them; what is large and read
 # once is not written.
-: "${B:=build}"
-good=0 bad=0
-verdict() { # WHAT STATUS
-    if [ "$2" = 0 ]; then
-        good=$((good + 1))
-    else
-        bad=$((bad + 1))
-        echo "failed: $1"
-    fi
-}
+. tests/lib.sh
 dir=$B/tests/cost
 mkdir -p "$dir/again"
 names="cnn_baseline lstm_baseline mlp_tuned"
@@ -55,5 +46,4 @@ verdict "a file without measured times" $?
 "$B/netc" --measured="$dir/measured" specs/cnn_baseline.net 2> "$dir/err"
 test $? = 2 && grep -q 'is for --dump=schedule' "$dir/err"
 verdict "--measured without the dump" $?
-echo "$good passed, $bad failed"
-[ $bad -eq 0 ]
+summary

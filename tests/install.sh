@@ -1,16 +1,7 @@
 #!/bin/sh
 # `make install`: what is installed works alone, away from the tree: netc compiles a spec, netc.pc
 # says how the C is compiled, and the program runs.
-: "${B:=build}" "${MAKE:=make}" "${CC:=gcc}"
-good=0 bad=0
-verdict() { # WHAT STATUS
-    if [ "$2" -eq 0 ]; then
-        good=$((good + 1))
-    else
-        bad=$((bad + 1))
-        echo "failed: $1"
-    fi
-}
+. tests/lib.sh
 tree=$PWD root=$PWD/$B/tests/install
 rm -rf "$root"
 $MAKE -s install DESTDIR="$root/stage" PREFIX=/usr
@@ -46,5 +37,4 @@ find "$root/stage" ! -type d | grep .
 test $? -eq 1
 verdict "make uninstall leaves no file" $?
 
-echo "$good passed, $bad failed"
-test $bad -eq 0
+summary

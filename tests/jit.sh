@@ -2,18 +2,9 @@
 # netc --jit: what it trains is what the compiled program trains, to the bit, on one thread and two,
 # and each goes on with what the other saved; its command line, its messages and dumps; --watch. For
 # check a few networks and steps; for check-all all of specs/ and examples/, and 50 rounds.
-: "${B:=build}" "${CC:=gcc}"
-good=0 bad=0
+. tests/lib.sh
 dir=$PWD/$B/tests/jit
-verdict() { # WHAT STATUS
-    if [ "$2" -eq 0 ]; then
-        good=$((good + 1))
-    else
-        bad=$((bad + 1))
-        echo "failed: $1"
-        head -n 20 "$dir/log" 2> /dev/null
-    fi
-}
+why() { head -n 20 "$dir/log" 2> /dev/null; }
 netc=$PWD/$B/netc
 specs="specs/mlp_baseline.net specs/lenet_baseline.net examples/own_optimizer.net"
 steps=7 limit=150 optimize=-O1 rounds=3
@@ -25,9 +16,7 @@ rm -rf "$dir"
 mkdir -p "$dir"
 
 build() { # SPEC NAME: $dir/NAME
-    "$netc" "$1" -o "$dir" && $CC -std=gnu11 $optimize -ffp-contract=off -fno-math-errno -w \
-        $(sed -n '1s/.*(\(-[^)]*\)).*/\1/p' "$dir/$2.c") -Iruntime -DNETC_NET="$2" \
-        "$dir/$2.c" runtime/main.c "$B/libnetc.a" -lpng -lz -lpthread -o "$dir/$2"
+    "$netc" "$1" -o "$dir" && compile_net "$CC" $optimize "$dir" "$2" "$dir/$2"
 }
 half=$((steps / 2))
 for spec in $specs; do
@@ -131,5 +120,4 @@ kill -TERM $pid
 wait $pid
 verdict "--watch ends on a signal" $(($? != 143))
 
-echo "$good passed, $bad failed"
-test $bad -eq 0
+summary

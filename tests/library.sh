@@ -1,16 +1,7 @@
 #!/bin/sh
 # Layers are library: the compiler knows none of the names that the prelude defines. Neither do its
 # sources hold one, nor does what it writes change but for the names when every one is replaced.
-: "${B:=build}" "${CC:=gcc}"
-good=0 bad=0
-verdict() { # WHAT OFFENDERS: offenders are lines of text; none is good
-    if [ -z "$2" ]; then
-        good=$((good + 1))
-    else
-        bad=$((bad + 1))
-        printf '%s:\n%s\n' "$1" "$2"
-    fi
-}
+. tests/lib.sh
 dir=$B/tests/library
 rm -rf "$dir"
 mkdir -p "$dir/before" "$dir/after" "$dir/prelude" "$dir/specs"
@@ -23,15 +14,15 @@ awk '$1 == "increasing" { $1 = ""; $0 = $0 }
          sub(/[^A-Za-z0-9_].*/, "", $2)
          print $2
      }' compiler/prelude/*.net | sort -u > "$dir/definitions"
-test "$(wc -l < "$dir/definitions")" -ge 30 || verdict "definitions found in the prelude" few
+test "$(wc -l < "$dir/definitions")" -ge 30 || none "definitions found in the prelude" few
 
-verdict "names of the prelude as string literals" \
+none "names of the prelude as string literals" \
     "$(sed 's/.*/"&"/' "$dir/definitions" | grep -n -F -f - $sources)"
 
 # Words of English or of mathematics, which a compiler may use with another meaning. All others
 # are unmistakable, also as a part of an identifier: do_relu_now, ReluPass.
 mistakable="concat cosine dense he last mix rescale resize rows replicate square"
-verdict "names of the prelude in the compiler" "$(
+none "names of the prelude in the compiler" "$(
     for name in $(echo $mistakable | tr ' ' '\n' | grep -v -x -F -f - "$dir/definitions"); do
         sed -e 's/\([a-z0-9]\)\([A-Z]\)/\1_\2/g' $sources | tr A-Z a-z | tr -c 'a-z0-9_\n' ' ' |
             grep -q -E "(^|[ _])${name}([ _]|\$)" && echo "$name"
@@ -119,13 +110,12 @@ for spec in specs/*.net; do
     name=$(basename "$spec" .net)
     (cd "$dir/before" && "$netc" --target x86-64-v3 "$name.net") > "$dir/log" 2>&1 &&
         (cd "$dir/after" && ../netc --target x86-64-v3 "$name.net") >> "$dir/log" 2>&1 ||
-        { verdict "$spec does not compile" "$(cat "$dir/log")"; continue; }
+        { none "$spec does not compile" "$(cat "$dir/log")"; continue; }
     for f in "$name.c" "$name.h"; do # but for the hash, which is of graphs as text, names included
         grep -v '^ *\.hash = ' "$dir/before/$f" > "$dir/kept"
         sed -f "$dir/undo" "$dir/after/$f" | grep -v '^ *\.hash = ' > "$dir/undone"
-        verdict "$f by other names" "$(diff "$dir/kept" "$dir/undone" | head -n 10)"
+        none "$f by other names" "$(diff "$dir/kept" "$dir/undone" | head -n 10)"
     done
 done
 
-echo "$good passed, $bad failed"
-test $bad -eq 0
+summary

@@ -1,16 +1,7 @@
 #!/bin/sh
 # `make deps`: does nothing where all is there, asks apt-get for what is missing, says what is
 # needed on a system without it. Tried with commands of its own in the path.
-: "${B:=build}"
-good=0 bad=0
-verdict() { # WHAT OUTPUT: no output is good
-    if [ -z "$2" ]; then
-        good=$((good + 1))
-    else
-        bad=$((bad + 1))
-        printf '%s:\n%s\n' "$1" "$2"
-    fi
-}
+. tests/lib.sh
 dir=$PWD/$B/tests/packages
 rm -rf "$dir"
 mkdir -p "$dir/bin" "$dir/few" "$dir/data"
@@ -24,29 +15,28 @@ for name in apt-get sudo; do command_in "$dir/bin" $name 'echo "$(basename "$0")
 for name in sh awk cat env id basename; do ln -s "$(command -v $name)" "$dir/few/"; done
 touch "$dir/data/train-images-idx3-ubyte.gz"
 
-verdict "with all there" "$(PATH="$dir/bin:$PATH" NETC_DATA=$dir/data sh tests/deps.sh 2>&1)"
+none "with all there" "$(PATH="$dir/bin:$PATH" NETC_DATA=$dir/data sh tests/deps.sh 2>&1)"
 
 says() { # WHAT OUTPUT PATTERN...: the output has each pattern
     what=$1 output=$2
     shift 2
     for pattern; do
-        verdict "$what: no '$pattern' in" \
+        none "$what: no '$pattern' in" \
             "$(echo "$output" | grep -q -e "$pattern" || echo "${output:-nothing}")"
     done
 }
 command_in "$dir/few" gcc 'exit 1' # no headers
 output=$(PATH="$dir/few" NETC_DATA= sh tests/deps.sh 2>&1)
-verdict "another system: succeeds" "$(PATH="$dir/few" sh tests/deps.sh 2> /dev/null && echo 0)"
+none "another system: succeeds" "$(PATH="$dir/few" sh tests/deps.sh 2> /dev/null && echo 0)"
 says "another system" "$output" make bison flex pkg-config zlib1g-dev libpng-dev libjansson-dev \
     check NETC_DATA
 
 ln -s "$dir/bin/apt-get" "$dir/bin/sudo" "$dir/few/"
 output=$(PATH="$dir/few" NETC_DATA=$dir/data sh tests/deps.sh 2>&1)
 says "Debian" "$output" "apt-get update" "apt-get install -y.* bison flex.* zlib1g-dev"
-verdict "Debian: asks for more than is missing" \
+none "Debian: asks for more than is missing" \
     "$(echo "$output" | grep -e dataset -e ' gcc ' -e gnuplot -e clang)"
 output=$(PATH="$dir/few" NETC_DATA=$dir/data STUDY=1 sh tests/deps.sh 2>&1)
 says "for studies" "$output" " gnuplot-nox graphviz"
 
-echo "$good passed, $bad failed"
-test $bad -eq 0
+summary

@@ -3,16 +3,7 @@
 # run as they stand there; one epoch of each training, whole ones for check-all. Its quotations: a
 # net stands in specs/ or examples/, C is a whole function that netc writes, which --accept brings
 # up to date. And the nets of docs/extending.md are right.
-: "${B:=build}"
-good=0 bad=0
-verdict() { # WHAT STATUS
-    if [ "$2" -eq 0 ]; then
-        good=$((good + 1))
-    else
-        bad=$((bad + 1))
-        echo "failed: $1"
-    fi
-}
+. tests/lib.sh
 dir=$B/tests/readme
 rm -rf "$dir"
 mkdir -p "$dir"
@@ -76,5 +67,4 @@ done << END
 $(cat "$dir"/*.sh | grep -v -x 'make check')
 END
 
-echo "$good passed, $bad failed"
-test $bad -eq 0
+summary

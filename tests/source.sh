@@ -1,16 +1,7 @@
 #!/bin/sh
 # Rules about the sources that a compiler does not check: which parts may include which, the width
 # of lines, no marks of unfinished work.
-: "${CC:=gcc}" "${B:=build}"
-good=0 bad=0
-verdict() { # WHAT OFFENDERS: offenders are lines of text; none is good
-    if [ -z "$2" ]; then
-        good=$((good + 1))
-    else
-        bad=$((bad + 1))
-        printf '%s:\n%s\n' "$1" "$2"
-    fi
-}
+. tests/lib.sh
 
 # For each file the headers that it includes, directly or not, without folders: lines "FILE HEADER".
 mkdir -p "$B/tests"
@@ -29,16 +20,16 @@ may_not() { # FILE HEADER...: a line for each that it includes
 
 # The runtime knows nothing of the compiler, the compiler of the runtime only what arithmetic is.
 headers() { for f in "$1"/*.h; do basename "$f" .h; done; }
-verdict "the runtime includes the compiler" \
+none "the runtime includes the compiler" \
     "$(for f in runtime/*.[ch]; do may_not "$f" $(headers compiler); done)"
-verdict "the compiler includes the inside of the runtime" \
+none "the compiler includes the inside of the runtime" \
     "$(for f in compiler/*.[chly]; do
         may_not "$f" $(headers runtime | grep -v -x -e netc -e netc_math)
     done)"
 
-verdict "a part includes what studies are made of" \
+none "a part includes what studies are made of" \
     "$(for f in runtime/*.[ch] compiler/*.[chly]; do may_not "$f" $(headers study); done)"
-verdict "studies include the inside of the compiler" \
+none "studies include the inside of the compiler" \
     "$(for f in study/*.[ch]; do may_not "$f" $(headers compiler | grep -v -x support); done)"
 
 # Text to tree, tree to graph, graph to graph, graph to loops and C: none reaches around another.
@@ -61,15 +52,14 @@ layering() {
         esac
     done
 }
-verdict "a part of the compiler includes what it should not know" "$(layering)"
+none "a part of the compiler includes what it should not know" "$(layering)"
 
 all="compiler/*.[chly] compiler/prelude/*.net runtime/*.[ch] study/*.[ch] specs/*.net"
 all="$all $(ls tests/*.[ch] tests/*.sh examples/*.net examples/*.c 2> /dev/null)"
-verdict "lines over 100 columns" "$(awk '
+none "lines over 100 columns" "$(awk '
     { gsub(/[\200-\277]/, "") } # all but the first byte of a character
     length($0) > 100 { print FILENAME ":" FNR }' $all)"
-verdict "marks of unfinished work" "$(grep -n -w -E "TO""DO|FIX""ME|XX""X|HA""CK" $all)"
-verdict "spaces at the end of a line, or tabs" "$(grep -n -P '[ \t]$|\t' $all)"
+none "marks of unfinished work" "$(grep -n -w -E "TO""DO|FIX""ME|XX""X|HA""CK" $all)"
+none "spaces at the end of a line, or tabs" "$(grep -n -P '[ \t]$|\t' $all)"
 
-echo "$good passed, $bad failed"
-test $bad -eq 0
+summary

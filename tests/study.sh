@@ -2,18 +2,9 @@
 # `netc study`: a small study, whole; killed at random moments and gone on with; on one thread. Its
 # results are the same to the last digit, agree with what the programs themselves say, and stand on
 # its page as they stand in results.json.
-: "${B:=build}" "${CC:=gcc}"
+. tests/lib.sh
 export CC
-good=0 bad=0
-verdict() { # WHAT STATUS
-    if [ "$2" -eq 0 ]; then
-        good=$((good + 1))
-    else
-        bad=$((bad + 1))
-        echo "failed: $1"
-        tail -n 20 "$dir/output" 2> /dev/null
-    fi
-}
+why() { tail -n 20 "$dir/output" 2> /dev/null; }
 dir=$B/tests/study
 rm -rf "$dir"
 mkdir -p "$dir"
@@ -190,5 +181,4 @@ PATH=$dir/bin "$netc" study "$dir/filters.net" -o "$dir/none" > "$dir/output" 2>
 test $? -eq 1 && grep -q 'make deps STUDY=1' "$dir/output"
 verdict "without gnuplot it says how to get it" $?
 
-echo "$good passed, $bad failed"
-test $bad -eq 0
+summary

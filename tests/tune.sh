@@ -1,16 +1,7 @@
 #!/bin/sh
 # tune.sh: netc --tune: a small network in little time; whatever is found changes no bit; what it
 # says to people where it cannot work.
-: "${B:=build}" "${CC:=gcc}"
-good=0 bad=0
-verdict() { # WHAT STATUS
-    if [ "$2" = 0 ]; then
-        good=$((good + 1))
-    else
-        bad=$((bad + 1))
-        echo "failed: $1"
-    fi
-}
+. tests/lib.sh
 dir=$B/tests/tune
 rm -rf "$dir"
 mkdir -p "$dir"
@@ -47,5 +38,4 @@ verdict "minutes that are none" $?
 "$B/netc" --minutes 1 "$dir/tiny.net" 2> "$dir/err"
 test $? = 2 && grep -q -e '--minutes is for --tune' "$dir/err"
 verdict "minutes without --tune" $?
-echo "$good passed, $bad failed"
-[ $bad -eq 0 ]
+summary
