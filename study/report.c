@@ -58,6 +58,13 @@ void number(Text *t, json_t *results, const char *format, double times, const ch
     text_add(t, "</span>");
 }
 
+void cells(Text *t, json_t *results, const char *row, const Column *column, int n) {
+    for (int i = 0; i < n; i++) {
+        text_add(t, "<td>");
+        number(t, results, column[i].format, column[i].times, "%s.%s", row, column[i].path);
+    }
+}
+
 static int n_models(const json_t *results) { return (int)json_array_size(at(results, "models")); }
 
 static int model_at(const json_t *results, int rank) {
@@ -187,6 +194,8 @@ static void score_cell(Text *t, json_t *results, int k, const char *score) {
 }
 
 static void ranking_table(Text *t, json_t *results) {
+    static const Column columns[] = {
+        {"parameters", "%.0f", 1}, {"epochs.mean", "%.0f", 1}, {"seconds.mean", "%.1f", 1}};
     text_add(t, "%s<table class=sticky>\n<thead><tr><th>model<th>accuracy, %%<th>95&nbsp;%%"
                 "<th>precision<th>recall<th>F1<th>parameters<th>epochs<th>seconds<tbody>\n",
              scroll);
@@ -203,12 +212,7 @@ static void ranking_table(Text *t, json_t *results) {
             text_add(t, " to ");
             number(t, results, "%.2f", 100, "models.%d.accuracy.high", k);
         }
-        text_add(t, "<td>");
-        number(t, results, "%.0f", 1, "models.%d.parameters", k);
-        text_add(t, "<td>");
-        number(t, results, "%.0f", 1, "models.%d.epochs.mean", k);
-        text_add(t, "<td>");
-        number(t, results, "%.1f", 1, "models.%d.seconds.mean", k);
+        cells(t, results, arena_printf(t->arena, "models.%d", k), columns, COUNT_OF(columns));
         text_add(t, "\n");
     }
     text_add(t, "</table></div>\n<p class=note>Means over the seeds, ± their standard deviation. "
@@ -317,6 +321,7 @@ static void p_value(Text *t, json_t *results, const char *path) {
 }
 
 static void pair_rows(Text *t, json_t *results) {
+    static const Column only[] = {{"only_a", "%.0f", 1}, {"only_b", "%.0f", 1}};
     text_add(t, "%s<table>\n<thead><tr><th>better<th class=left>worse<th>points<th>95&nbsp;%%<th>"
                 "only "
                 "the first right<th>only the second<th>p<th>p, corrected<th>significant<tbody>\n",
@@ -333,10 +338,7 @@ static void pair_rows(Text *t, json_t *results) {
         number(t, results, "%.2f", 100, "pairs.%zu.low", i);
         text_add(t, " to ");
         number(t, results, "%.2f", 100, "pairs.%zu.high", i);
-        text_add(t, "<td>");
-        number(t, results, "%.0f", 1, "pairs.%zu.only_a", i);
-        text_add(t, "<td>");
-        number(t, results, "%.0f", 1, "pairs.%zu.only_b", i);
+        cells(t, results, arena_printf(t->arena, "pairs.%zu", i), only, COUNT_OF(only));
         text_add(t, "<td>");
         p_value(t, results, arena_printf(t->arena, "pairs.%zu.p", i));
         text_add(t, "<td>");
@@ -397,6 +399,8 @@ static void class_name(Text *t, json_t *results, double c) {
 }
 
 static void confused(Text *t, json_t *results) {
+    static const Column shares[] = {
+        {"a_as_b", "%.1f", 100}, {"b_as_a", "%.1f", 100}, {"share", "%.1f", 100}};
     if (!json_array_size(at(results, "confused"))) return;
     text_add(t, "<section id=confused>\n<h2>Confused classes</h2>\n<p>The classes that are most "
                 "often taken for each other, over all models: percent of the samples of the one "
@@ -408,11 +412,7 @@ static void confused(Text *t, json_t *results) {
         class_name(t, results, real(c, "a"));
         text_add(t, ", ");
         class_name(t, results, real(c, "b"));
-        static const char *const keys[] = {"a_as_b", "b_as_a", "share"};
-        for (int k = 0; k < COUNT_OF(keys); k++) {
-            text_add(t, "<td>");
-            number(t, results, "%.1f", 100, "confused.%zu.%s", i, keys[k]);
-        }
+        cells(t, results, arena_printf(t->arena, "confused.%zu", i), shares, COUNT_OF(shares));
         text_add(t, "\n");
     }
     text_add(t, "</table></div>\n</section>\n");
@@ -421,9 +421,7 @@ static void confused(Text *t, json_t *results) {
 /* ---- cost ---- */
 
 static void cost_row(Text *t, json_t *results, int rank) {
-    int k = model_at(results, rank);
-    const json_t *m = ranked(results, rank);
-    static const struct { const char *path, *format; double times; } columns[] = {
+    static const Column columns[] = {
         {"parameters", "%.0f", 1},
         {"predict_flops", "%.0f", 1e-3},
         {"train_flops", "%.0f", 1e-3},
@@ -437,12 +435,9 @@ static void cost_row(Text *t, json_t *results, int rank) {
         {"speed.alone", "%.0f", 1},
     };
     text_add(t, "<tr><th scope=row>");
-    link_to(t, string(m, "name"));
-    for (int i = 0; i < COUNT_OF(columns); i++) {
-        text_add(t, "<td>");
-        number(t, results, columns[i].format, columns[i].times, "models.%d.%s", k,
-               columns[i].path);
-    }
+    link_to(t, string(ranked(results, rank), "name"));
+    cells(t, results, arena_printf(t->arena, "models.%d", model_at(results, rank)), columns,
+          COUNT_OF(columns));
     text_add(t, "\n");
 }
 

@@ -59,19 +59,16 @@ static void text_of(Text *t, const json_t *m) {
 /* ---- its runs ---- */
 
 static void runs(Text *t, json_t *results, int k, const json_t *m) {
-    static const struct { const char *key, *format; double times; } columns[] = {
-        {"accuracy", "%.2f", 100}, {"precision", "%.2f", 100}, {"recall", "%.2f", 100},
-        {"f1", "%.2f", 100}, {"loss", "%.4f", 1}, {"epochs", "%.0f", 1}, {"seconds", "%.1f", 1}};
+    static const Column columns[] = {
+        {"seed", "%.0f", 1}, {"accuracy", "%.2f", 100}, {"precision", "%.2f", 100},
+        {"recall", "%.2f", 100}, {"f1", "%.2f", 100}, {"loss", "%.4f", 1},
+        {"epochs", "%.0f", 1}, {"seconds", "%.1f", 1}};
     text_add(t, "<div class=scroll tabindex=0><table>\n<thead><tr><th>seed<th>accuracy, %%"
                 "<th>precision<th>recall<th>F1<th>test loss<th>epochs<th>seconds<tbody>\n");
     for (size_t i = 0; i < json_array_size(at(m, "runs")); i++) {
-        text_add(t, "<tr><td>");
-        number(t, results, "%.0f", 1, "models.%d.runs.%zu.seed", k, i);
-        for (int c = 0; c < COUNT_OF(columns); c++) {
-            text_add(t, "<td>");
-            number(t, results, columns[c].format, columns[c].times, "models.%d.runs.%zu.%s", k, i,
-                   columns[c].key);
-        }
+        text_add(t, "<tr>");
+        cells(t, results, arena_printf(t->arena, "models.%d.runs.%zu", k, i), columns,
+              COUNT_OF(columns));
         text_add(t, "\n");
     }
     text_add(t, "</table></div>\n");

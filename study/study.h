@@ -171,6 +171,12 @@ void breakable(Text *t, const char *s); /* the same, where a narrow column may b
  * so that each of its numbers can be traced. A dash where there is none. */
 void number(Text *t, json_t *results, const char *format, double times, const char *path, ...)
     PRINTF_LIKE(5, 6);
+typedef struct Column {
+    const char *path, *format;
+    double times;
+} Column;
+/* Cells of a table: a number for each column, its path below `row`. */
+void cells(Text *t, json_t *results, const char *row, const Column *column, int n);
 
 /* ---- json.c: short ways into results ---- */
 double real(const json_t *j, const char *path); /* "accuracy.mean"; NaN where there is none */
