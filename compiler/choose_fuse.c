@@ -246,12 +246,6 @@ static void add_elementwise(Fusion *f) {
     }
 }
 
-static bool sums_in_lanes(const Node *n) {
-    for (int i = 0; i < n->n_levels; i++)
-        if (n->levels[i].kind == LEVEL_LANES) return true;
-    return false;
-}
-
 static bool fits_tile(const Node *n, const bool *own) {
     long values = 1;
     for (int i = 0; i < n->rank; i++)
@@ -263,7 +257,7 @@ static bool fits_tile(const Node *n, const bool *own) {
 static bool goes_with(const Fusion *f, const Member *m, const bool *own) {
     const Node *n = m->ns->node;
     if (graph_is_result(f->c->g, n) || choose_is_carried(f->c, n)) return false;
-    if (sums_in_lanes(n)) return f->members.n == 1 && fits_tile(n, own);
+    if (node_lanes(n)) return f->members.n == 1 && fits_tile(n, own);
     return fits_tile(n, own) && lanes_agree(f, m);
 }
 
@@ -397,7 +391,7 @@ static NodeSchedule *beginning(Fusion *f) {
     Node *first = read->node;
     NodeSchedule *ns = schedule_of(f->c->s, first);
     if (!is_free(ns) || first->reduce != REDUCE_SUM || first->rank != n->rank ||
-        first->component || sums_in_lanes(first) || sums_in_lanes(n))
+        first->component || node_lanes(first) || node_lanes(n))
         return NULL;
     bool alone = f->c->n_readers[first->id] == 1 && !graph_is_result(f->c->g, first);
     bool pays = !is_near(first) && terms_of(first) <= terms_of(n);
@@ -459,7 +453,7 @@ static void fuse_into(Choose *c, NodeSchedule *host) {
     Var *lane = lane_of(&f);
     int depth = f.contraction ? share_loops(&f, own)
                               : elementwise_loops(&f, choose_goes_parallel(c, host->node));
-    if (f.contraction && sums_in_lanes(f.contraction->ns->node)) lane = NULL;
+    if (f.contraction && node_lanes(f.contraction->ns->node)) lane = NULL;
     if (f.contraction) {
         f.contraction->ns->depth = depth;
         add_beginning(&f);

@@ -174,22 +174,11 @@ static Expr *read_operand(void *context, Expr *e) {
     return e->op == OP_READ ? e_read(s->pool, operand(s, e), e->arg, e->n) : e;
 }
 
-typedef struct Instead {
-    Pool *pool;
-    const Node *of;
-    Node *by;
-} Instead;
-
-static Expr *read_instead(void *context, Expr *e) {
-    Instead *x = context;
-    return e->op == OP_READ && e->node == x->of ? e_read(x->pool, x->by, e->arg, e->n) : e;
-}
-
 /* Others read n from a copy in the usual order. */
 static void copy_result(Selected *s, Node *n) {
     int nodes = s->g->nodes.n;
-    Instead x = {s->pool, n, copy_of(s, n, "out", NULL)};
-    for (int i = 0; i < nodes; i++) node_rewrite(s->pool, s->g->nodes.at[i], read_instead, &x);
+    Node *copy = copy_of(s, n, "out", NULL);
+    for (int i = 0; i < nodes; i++) node_redirect(s->pool, s->g->nodes.at[i], n, copy);
 }
 
 /* The one reader of patches, itself a sum of these alone, whose results lie along the same lanes;

@@ -29,8 +29,7 @@ typedef struct Tile {
 } Tile;
 
 Var *choose_lane(const Node *n, const Layout *l) {
-    for (int i = 0; i < n->n_levels; i++)
-        if (n->levels[i].kind == LEVEL_LANES) return n->levels[i].var;
+    if (node_lanes(n)) return node_lanes(n)->var;
     if (l->n == 0) return NULL;
     const struct Piece *inner = &l->piece[l->n - 1];
     Var *v = n->var[inner->axis];
@@ -194,8 +193,7 @@ static int parallel_var(const Tile *t) {
 
 bool choose_tests_in_tile(const Target *t, const Node *n, bool *whole) {
     long results = t->lanes < PAD ? PAD / t->lanes : 1;
-    bool lanes = false, any = false;
-    for (int i = 0; i < n->n_levels; i++) lanes |= n->levels[i].kind == LEVEL_LANES;
+    bool lanes = node_lanes(n), any = false;
     for (int i = 0; i < n->rank; i++) {
         whole[i] = n->var[i]->hi > 0 && tests_position(n, n->var[i]);
         if (whole[i]) results *= n->var[i]->hi + 1;

@@ -99,6 +99,12 @@ Var *node_var(const Node *n, int i) {
     return i < n->rank ? n->var[i] : n->rvar[i - n->rank];
 }
 
+const Level *node_lanes(const Node *n) {
+    for (int i = 0; i < n->n_levels; i++)
+        if (n->levels[i].kind == LEVEL_LANES) return &n->levels[i];
+    return NULL;
+}
+
 bool node_same_shape(const Node *a, const Node *b) {
     if (a->rank != b->rank) return false;
     for (int i = 0; i < a->rank; i++)

@@ -223,6 +223,7 @@ int graph_update_number(const Graph *g, const Node *n); /* the update that n is;
 Stored *graph_updated_by(const Graph *g, const Node *n); /* and what it updates; or null */
 /* An output or an update: n's memory, hence its layout, is the caller's or a stored tensor's. */
 bool graph_is_result(const Graph *g, const Node *n);
+const Level *node_lanes(const Node *n); /* the level in lanes of its reduction, or null */
 bool node_same_shape(const Node *a, const Node *b);
 /* Does `read`, evaluated for n, read at n's own index? (What it reads may be larger.) */
 bool node_is_own_index(const Node *n, const Expr *read);

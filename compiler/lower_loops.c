@@ -297,8 +297,7 @@ bool lower_is_pass(const Lower *L, const Frame *f, int depth) {
     if (spec->kind != LOOP_FOR || !is_reduction_loop(f, spec)) return false;
     int k = var_number(n, spec->var);
     if (spec->skew || !is_int(f->value[k], 0) || f->span[k] != spec->var->hi + 1) return false;
-    for (int i = 0; i < n->n_levels; i++)
-        if (n->levels[i].kind == LEVEL_LANES) return false;
+    if (node_lanes(n)) return false;
     for (int i = depth + 1; i < ns->loops.n; i++)
         if (ns->loops.at[i].kind == LOOP_FOR && !is_reduction_loop(f, &ns->loops.at[i]))
             return true;

@@ -14,13 +14,6 @@ static bool ends_row(const Lower *L, const Frame *f, int k, Expr *base, long ext
     return first + span >= extent && first + round_up(span, L->width) <= room;
 }
 
-static long room_along(const Layout *l, int axis) {
-    long room = 1;
-    for (int i = 0; i < l->n; i++)
-        if (l->piece[i].axis == axis) room *= l->piece[i].count;
-    return room;
-}
-
 typedef struct Overrun {
     Lower *L;
     Var *v;
@@ -46,7 +39,7 @@ static bool local_may_overrun(const Buffer *b, const Expr *read, const Var *v) {
 
 static long room_for_read(const Buffer *b, const Node *of, int axis) {
     bool given = of->kind == NODE_INPUT && of->batched && axis == 0; /* netc.h: more than exist */
-    return given ? round_up(of->shape[0], PAD) : room_along(&b->layout, axis);
+    return given ? round_up(of->shape[0], PAD) : layout_room(&b->layout, axis);
 }
 
 /* Is there room for the values that v takes beyond its range: next to what is read, where SLACK is
@@ -86,7 +79,7 @@ bool lower_may_overrun(Lower *L, const Frame *f, int k) {
     Buffer *m = L->memory[n->id];
     if (m && (!f->host || f->ns->stored)) {
         Expr *zero = e_int(L->pool, 0);
-        long room = room_along(&m->layout, k);
+        long room = layout_room(&m->layout, k);
         if (!layout_is_unit(&m->layout, k, L->width)) return false;
         if (!ends_row(L, f, k, zero, n->shape[k], room)) return false;
     }

@@ -23,12 +23,6 @@ static Expr *identity(Lower *L, const Node *n, Type type) {
     }
 }
 
-static const Level *lanes_level(const Node *n) {
-    for (int i = 0; i < n->n_levels; i++)
-        if (n->levels[i].kind == LEVEL_LANES) return &n->levels[i];
-    return NULL;
-}
-
 static Expr *acc_offset(Lower *L, const Frame *f, const Buffer *b) {
     const Node *n = f->ns->node;
     Expr *at[MAX_RANK + 1];
@@ -271,7 +265,7 @@ void lower_lanes_of_sum(Lower *L, Frame *f, int depth) {
     Ring outer = {f->acc, f->acc_base};
     long extent[MAX_RANK + 1];
     for (int i = 0; i < n->rank; i++) extent[i] = f->span[i];
-    f->inner = lanes_level(n);
+    f->inner = node_lanes(n);
     extent[n->rank] = f->inner->count;
     f->acc = new_local(L, "part", n->type, n->rank + 1, extent, n->rank);
     f->acc_base = values_now(L, f);
@@ -342,7 +336,7 @@ bool lower_tile(Lower *L, Frame *f, int depth) {
  * them outside and no loop around the node has chosen the block already. */
 static int lanes_depth(const Frame *f, int depth) {
     const Node *n = f->ns->node;
-    const Level *lanes = lanes_level(n);
+    const Level *lanes = node_lanes(n);
     if (!lanes) return -1;
     bool chosen = f->span[var_number(n, lanes->var)] <= lanes->count;
     if (lanes == &n->levels[0] || chosen) return depth;

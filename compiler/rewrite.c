@@ -15,6 +15,22 @@ bool node_rewrite(Pool *p, Node *n, Expr *(*f)(void *context, Expr *e), void *co
     return n->body != body || n->guard != guard || n->init != init;
 }
 
+typedef struct Redirect {
+    Pool *pool;
+    const Node *from;
+    Node *to;
+} Redirect;
+
+static Expr *redirect(void *context, Expr *e) {
+    const Redirect *r = context;
+    return e->op == OP_READ && e->node == r->from ? e_read(r->pool, r->to, e->arg, e->n) : e;
+}
+
+void node_redirect(Pool *p, Node *n, const Node *from, Node *to) {
+    Redirect r = {p, from, to};
+    node_rewrite(p, n, redirect, &r);
+}
+
 void node_subst(Pool *p, Node *n, const Map *var_to_expr) {
     n->body = e_subst(p, n->body, var_to_expr);
     n->guard = e_subst(p, n->guard, var_to_expr);

@@ -5,6 +5,8 @@
 
 /* Applies e_rewrite to every expression of a node; true where something changed. */
 bool node_rewrite(Pool *p, Node *n, Expr *(*f)(void *context, Expr *e), void *context);
+/* n reads `to` where it reads `from`. */
+void node_redirect(Pool *p, Node *n, const Node *from, Node *to);
 /* Puts `by` for variables in every expression of a node. */
 void node_subst(Pool *p, Node *n, const Map *var_to_expr);
 /* Does n read itself? */

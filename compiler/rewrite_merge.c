@@ -215,20 +215,8 @@ static void make_settle(Merge *m) {
 
 /* --- train --- */
 
-typedef struct Replace {
-    Pool *pool;
-    Node *from, *to;
-} Replace;
-
-static Expr *replace_read(void *context, Expr *e) {
-    const Replace *r = context;
-    if (e->op != OP_READ || e->node != r->from) return e;
-    return e_read(r->pool, r->to, e->arg, e->n);
-}
-
 static void replace(Merge *m, Graph *g, Node *from, Node *to) {
-    Replace r = {m->pool, from, to};
-    for (int i = 0; i < g->nodes.n; i++) node_rewrite(m->pool, g->nodes.at[i], replace_read, &r);
+    for (int i = 0; i < g->nodes.n; i++) node_redirect(m->pool, g->nodes.at[i], from, to);
 }
 
 typedef struct Move {

@@ -71,6 +71,13 @@ Expr *layout_offset(Pool *p, const Layout *l, Expr *const *index) {
     return offset;
 }
 
+long layout_room(const Layout *l, int axis) {
+    long room = 1;
+    for (int i = 0; i < l->n; i++)
+        if (l->piece[i].axis == axis) room *= l->piece[i].count;
+    return room;
+}
+
 bool layout_is_unit(const Layout *l, int axis, long width) {
     if (l->n == 0) return false;
     const struct Piece *inner = &l->piece[l->n - 1];

@@ -73,6 +73,7 @@ Layout layout_rows(int rank, const long *shape, long pad);
 /* Strides from counts; call after filling axis, div, count. */
 void layout_close(Layout *l);
 Expr *layout_offset(Pool *p, const Layout *l, Expr *const *index);
+long layout_room(const Layout *l, int axis); /* values of the axis that it has places for */
 /* Does stepping axis by one move by one element, within a run of at least `width`? */
 bool layout_is_unit(const Layout *l, int axis, long width);
 

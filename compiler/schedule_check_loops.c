@@ -20,18 +20,12 @@ static bool is_reduction_var(const Node *n, const Var *v) {
     return false;
 }
 
-static const Level *lanes_of(const Node *n) {
-    for (int i = 0; i < n->n_levels; i++)
-        if (n->levels[i].kind == LEVEL_LANES) return &n->levels[i];
-    return NULL;
-}
-
 /* --- single loops --- */
 
 static void check_lane(ScheduleCheck *c, const NodeSchedule *ns, int i) {
     const LoopSpec *x = &ns->loops.at[i];
     const Node *n = ns->node;
-    const Level *lanes = lanes_of(n);
+    const Level *lanes = node_lanes(n);
     for (int j = 0; j < ns->loops.n; j++) {
         const LoopSpec *y = &ns->loops.at[j];
         if (j < i && y->kind == LOOP_LANE)
@@ -272,7 +266,7 @@ static void check_lanes(Order *o) {
 }
 
 static void check_order(ScheduleCheck *c, const NodeSchedule *ns) {
-    Order o = {.c = c, .ns = ns, .lanes = lanes_of(ns->node), .span = map_new(c->arena)};
+    Order o = {.c = c, .ns = ns, .lanes = node_lanes(ns->node), .span = map_new(c->arena)};
     for (int i = 0; i < ns->node->n_levels; i++)
         if (ns->node->levels[i].kind == LEVEL_GROUPS)
             schedule_fault(c, ns, -1, "%s is summed in groups, which no loops can do",

@@ -61,14 +61,6 @@ const char *schedule_layout_fault(Arena *a, int rank, const long *shape, const L
     return NULL;
 }
 
-/* How many values of an axis the layout has places for. */
-static long room_along(const Layout *l, int axis) {
-    long room = 1;
-    for (int i = 0; i < l->n; i++)
-        if (l->piece[i].axis == axis) room *= l->piece[i].count;
-    return room;
-}
-
 /* --- storage used in turn --- */
 
 typedef struct Turn {
@@ -116,7 +108,7 @@ static void check_turns(ScheduleCheck *c, const NodeSchedule *ns) {
         if (along) loop = at->loops.at[i];
         parallel |= at->loops.at[i]->parallel;
     }
-    long period = room_along(&ns->layout, axis);
+    long period = layout_room(&ns->layout, axis);
     if (!loop || parallel || period % loop->step) {
         schedule_fault(c, ns, -1, "storage of %s can be used in turn only by the steps of a loop%s",
                        n->name, parallel ? " that is not parallel" : " around its kernel");
@@ -172,7 +164,7 @@ static long room_for_samples(ScheduleCheck *c, const Node *n) {
     if (n->kind == NODE_INPUT || graph_is_result(c->g, n))
         return round_up(n->shape[0], PAD);
     const Layout *l = &c->s->of[n->id]->layout;
-    return l->folded == 1 ? c->g->batch * 2 : room_along(l, 0);
+    return l->folded == 1 ? c->g->batch * 2 : layout_room(l, 0);
 }
 
 static void check_room(Room *r, const Node *n) {

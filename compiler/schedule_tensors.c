@@ -1,4 +1,5 @@
 /* schedule_tensors.c: the statements of a schedule's text about tensors: layouts and copies. */
+#include "rewrite.h"
 #include "schedule_parse.h"
 #include <limits.h>
 #include <string.h>
@@ -131,25 +132,6 @@ bool sp_layout(ScheduleParse *p) {
 
 /* --- copies --- */
 
-typedef struct Redirect {
-    Pool *pool;
-    const Node *from;
-    Node *to;
-} Redirect;
-
-static Expr *redirect(void *context, Expr *e) {
-    const Redirect *r = context;
-    if (e->op != OP_READ || e->node != r->from) return e;
-    return e_read(r->pool, r->to, e->arg, e->n);
-}
-
-static void redirect_reads(Redirect *r, Node *n) {
-    if (n->kind != NODE_COMP) return;
-    n->body = e_rewrite(r->pool, n->body, redirect, r);
-    if (n->guard) n->guard = e_rewrite(r->pool, n->guard, redirect, r);
-    if (n->init) n->init = e_rewrite(r->pool, n->init, redirect, r);
-}
-
 typedef VEC(Node *) Nodes;
 
 static bool parse_readers(ScheduleParse *p, Nodes *readers) {
@@ -180,11 +162,11 @@ static void make_copy(ScheduleParse *p, const Token *name, Node *of, bool all,
     }
     int n = g->nodes.n;
     Node *copy = graph_copy(g, name->text, of);
-    Redirect r = {g->program->pool, of, copy};
+    Pool *pool = g->program->pool;
     if (strcmp(copy->name, name->text))
         diag_error(p->diags, name->span, "`%s` cannot be a name here", name->text);
-    for (int i = 0; all && i < n; i++) redirect_reads(&r, g->nodes.at[i]);
-    for (int i = 0; i < readers->n; i++) redirect_reads(&r, readers->at[i]);
+    for (int i = 0; all && i < n; i++) node_redirect(pool, g->nodes.at[i], of, copy);
+    for (int i = 0; i < readers->n; i++) node_redirect(pool, readers->at[i], of, copy);
 }
 
 /* copy NAME = NODE [for READER...] */
