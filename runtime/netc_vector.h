@@ -68,7 +68,8 @@ typedef vu vu_unaligned __attribute__((aligned(4)));
 typedef vb vb_unaligned __attribute__((aligned(1)));
 typedef vub vub_unaligned __attribute__((aligned(1)));
 
-#if NETC_LANES == 16 && defined(__AVX512F__) && defined(__AVX512DQ__)
+#if NETC_LANES == 16 && defined(__AVX512F__) && defined(__AVX512DQ__) && \
+    defined(__AVX512BW__) && defined(__AVX512VL__)
 #define NETC_512 1
 #elif NETC_LANES == 8 && defined(__AVX2__) && defined(__FMA__)
 #define NETC_256 1
@@ -243,6 +244,17 @@ NETC_INLINE int netc_lane_of(vm m, int i) {
 NETC_INLINE vi vi_gather(const int32_t *p, vi at) { NETC_LANEWISE(vi, p[at[i_]]); }
 NETC_INLINE vi vi_gather8(const int8_t *p, vi at) { NETC_LANEWISE(vi, p[at[i_]]); }
 NETC_INLINE vi vi_gatheru8(const uint8_t *p, vi at) { NETC_LANEWISE(vi, p[at[i_]]); }
+#if NETC_512
+NETC_INLINE vi vi_load_where(vm m, const int32_t *p) {
+    return (vi)_mm512_maskz_loadu_epi32(m, p);
+}
+NETC_INLINE vi vi_load8_where(vm m, const int8_t *p) {
+    return (vi)_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(m, p));
+}
+NETC_INLINE vi vi_loadu8_where(vm m, const uint8_t *p) {
+    return (vi)_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(m, p));
+}
+#else
 NETC_INLINE vi vi_load_where(vm m, const int32_t *p) {
     NETC_LANEWISE(vi, netc_lane_of(m, i_) ? p[i_] : 0);
 }
@@ -252,6 +264,7 @@ NETC_INLINE vi vi_load8_where(vm m, const int8_t *p) {
 NETC_INLINE vi vi_loadu8_where(vm m, const uint8_t *p) {
     NETC_LANEWISE(vi, netc_lane_of(m, i_) ? p[i_] : 0);
 }
+#endif
 NETC_INLINE vi vi_gather_where(vm m, const int32_t *p, vi at) {
     NETC_LANEWISE(vi, netc_lane_of(m, i_) ? p[at[i_]] : 0);
 }
