@@ -404,7 +404,11 @@ void choose_loops(const Schedule *s, const Graph *g, const Target *t, NodeSchedu
 
 /* --- windows --- */
 
-enum { TAPS_UNROLLED = 25 };
+enum {
+    TAPS_TESTED = 25, /* unrolled, so that tests at the edges are decided */
+    TAPS_UNROLLED = 9 /* where nothing is tested and registers are many: of more taps, compilers
+                         hold the loads that they share, and run out of registers after all */
+};
 
 static long channels_of_tile(long channels, long room) {
     long best = 1;
@@ -421,11 +425,11 @@ static long channels_of_tile(long channels, long room) {
 }
 
 /* Reductions in their order; the innermost are unrolled, as many as make few enough taps. */
-static void add_terms(const Graph *g, NodeSchedule *ns) {
+static void add_terms(const Graph *g, const Target *t, NodeSchedule *ns) {
     const Node *n = ns->node;
     int first = n->n_levels;
-    long taps = 1;
-    while (first > 0 && taps * n->levels[first - 1].count <= TAPS_UNROLLED)
+    long taps = 1, most = n->guard || t->registers < 32 ? TAPS_TESTED : TAPS_UNROLLED;
+    while (first > 0 && taps * n->levels[first - 1].count <= most)
         taps *= n->levels[--first].count;
     for (int i = 0; i < n->n_levels; i++)
         add_loop(g, ns, i < first ? LOOP_FOR : LOOP_UNROLL, n->levels[i].var, 1, false);
@@ -444,7 +448,7 @@ void choose_window_loops(const Graph *g, const Target *t, NodeSchedule *ns, Node
     for (int i = 2; i < root->rank; i++)
         add_loop(g, host, LOOP_FOR, root->var[i], 1, tests_position(n, n->var[i]));
     add_loop(g, host, LOOP_FOR, root->var[1], f, false);
-    add_terms(g, ns);
+    add_terms(g, t, ns);
     for (int i = 1; i < n->rank; i++) add_loop(g, ns, LOOP_UNROLL, n->var[i], 1, false);
     add_loop(g, ns, LOOP_LANE, n->var[0], 1, false);
 }
