@@ -246,19 +246,21 @@ static void add_elementwise(Fusion *f) {
     }
 }
 
-static bool fits_tile(const Node *n, const bool *own) {
+/* Can a tile hold all of the axes of its own, and enough rows beside to use what it loads for? */
+static bool fits_tile(const Fusion *f, const Node *n, const bool *own) {
+    enum { ROWS = 4 };
     long values = 1;
     for (int i = 0; i < n->rank; i++)
         if (own[i]) values *= n->shape[i];
-    return values <= FEW;
+    return values == 1 || (values <= FEW && values * ROWS <= choose_accumulators(f->c->target));
 }
 
 /* A sum in lanes has no vectors of results: others that are vectors do not go with it. */
 static bool goes_with(const Fusion *f, const Member *m, const bool *own) {
     const Node *n = m->ns->node;
     if (graph_is_result(f->c->g, n) || choose_is_carried(f->c, n)) return false;
-    if (node_lanes(n)) return f->members.n == 1 && fits_tile(n, own);
-    return fits_tile(n, own) && lanes_agree(f, m);
+    if (node_lanes(n)) return f->members.n == 1 && fits_tile(f, n, own);
+    return fits_tile(f, n, own) && lanes_agree(f, m);
 }
 
 static bool read_outside(const Fusion *f, const Node *n) {

@@ -87,6 +87,8 @@ void choose_window_loops(const Graph *g, const Target *t, NodeSchedule *ns, Node
 /* Everything unrolled; and what a host still has to loop over inside. */
 void choose_unrolled(const Graph *g, NodeSchedule *ns);
 void choose_rest(const Graph *g, NodeSchedule *host);
+/* How many vectors of results a tile may hold. */
+long choose_accumulators(const Target *t);
 /* The variable along which a node's vectors lie, or null. */
 Var *choose_lane(const Node *n, const Layout *l);
 #endif

@@ -10,7 +10,8 @@
 static const long factors[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12};
 enum {
     MAX_TILED = 4,
-    MANY_TAPS = 7 /* fewer are unrolled, so that tests at the edges are decided */
+    MANY_TAPS = 7, /* fewer are unrolled, so that tests at the edges are decided */
+    IN_A_ROW = 4 /* terms at a time, where a tile is so small that the loop itself is felt */
 };
 
 typedef struct Tile {
@@ -36,7 +37,7 @@ Var *choose_lane(const Node *n, const Layout *l) {
     return v->hi + 1 >= 8 && inner->axis != n->scan ? v : NULL;
 }
 
-static long most_accumulators(const Target *t) { return t->registers == 32 ? 24 : 12; }
+long choose_accumulators(const Target *t) { return t->registers == 32 ? 24 : 12; }
 
 static void add_operand(void *context, Expr *e) {
     void **c = context;
@@ -56,7 +57,7 @@ static double cost(Tile *t) {
         accumulators *= (double)f;
         waste *= (double)((extent + f - 1) / f * f) / (double)extent;
     }
-    if (accumulators > (double)most_accumulators(t->target)) return 1e30;
+    if (accumulators > (double)choose_accumulators(t->target)) return 1e30;
     void *c[2] = {t, &loads};
     e_visit(t->n->body, add_operand, c);
     /* an FMA takes four cycles, and two may start in each */
@@ -199,7 +200,7 @@ bool choose_tests_in_tile(const Target *t, const Node *n, bool *whole) {
         if (whole[i]) results *= n->var[i]->hi + 1;
         any |= whole[i];
     }
-    return any && lanes && results <= most_accumulators(t);
+    return any && lanes && results <= choose_accumulators(t);
 }
 
 /* By what inline nodes that n reads at v divide it: so many values of v go together. */
@@ -228,9 +229,16 @@ static void note_inline(void *context, Expr *e) {
     }
 }
 
+/* Few registers hold a small tile: the loop over its terms takes as long as they do. */
+static bool is_felt(const Target *t, const Node *n, const Level *l) {
+    return t->registers < 32 && l == &n->levels[n->n_levels - 1] && l->div == 1 &&
+           l->count % IN_A_ROW == 0 && !l->var->batch && !tests_position(n, l->var);
+}
+
 /* Over the terms, one by one. Where all that tests a position but these loops is in the tile, they
  * are peeled: inside, nothing is left to test. */
-static void add_term_loops(const Schedule *s, const Graph *g, NodeSchedule *ns, bool in_tile) {
+static void add_term_loops(const Schedule *s, const Graph *g, const Target *t, NodeSchedule *ns,
+                           bool in_tile) {
     const Node *n = ns->node;
     Var *several = NULL;
     for (int i = 0; i < n->n_levels; i++) {
@@ -238,7 +246,7 @@ static void add_term_loops(const Schedule *s, const Graph *g, NodeSchedule *ns, 
         bool tests = tests_position(n, l->var), last = i == n->n_levels - 1;
         bool taps = last && l->count <= MANY_TAPS && tests;
         if (l->kind != LEVEL_SEQ) continue;
-        Together x = {s, l->var, 1};
+        Together x = {s, l->var, is_felt(t, n, l) ? IN_A_ROW : 1};
         if (in_tile && last && !taps) e_visit(n->body, note_inline, &x);
         if (x.step > 1 && l->count % x.step == 0) several = l->var;
         add_loop(g, ns, taps ? LOOP_UNROLL : LOOP_FOR, l->var, several ? x.step : l->div,
@@ -277,7 +285,7 @@ void choose_contraction_loops(const Schedule *s, const Graph *g, const Target *t
     for (int i = 0; i < t.n_vars; i++)
         if (i != shared && !t.whole[i])
             add_loop(g, ns, LOOP_FOR, t.var[i], t.best[i], tests_position(n, t.var[i]));
-    add_term_loops(s, g, ns, in_tile);
+    add_term_loops(s, g, target, ns, in_tile);
     for (int i = 0; i < t.n_vars; i++)
         if (t.best[i] > 1) add_loop(g, ns, LOOP_UNROLL, t.var[i], 1, false);
     if (lane) add_loop(g, ns, LOOP_LANE, lane, 1, false);
@@ -441,7 +449,7 @@ void choose_window_loops(const Graph *g, const Target *t, NodeSchedule *ns, Node
     /* Where edges are peeled a tile is compiled many times over: out of training, which is little
      * of all the time, it has no more than hides the latency. */
     enum { ENOUGH = 12 };
-    long accumulators = most_accumulators(t);
+    long accumulators = choose_accumulators(t);
     if (!g->n_updates && accumulators > ENOUGH) accumulators = ENOUGH;
     long f = channels_of_tile(root->shape[1], accumulators / size > 1 ? accumulators / size : 1);
     add_loop(g, host, parallel ? LOOP_PARALLEL : LOOP_FOR, root->var[0], PAD, false);

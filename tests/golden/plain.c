@@ -134,13 +134,17 @@ static __attribute__((noinline)) void train_relu1(const float *restrict linear1_
         }
     }
     for (long f0 = 0; f0 < 28; f0++) {
-        for (long f1 = 0; f1 < 28; f1++) {
+        for (long f1 = 0; f1 < 7; f1++) {
 #pragma GCC unroll 4
-            for (long n2 = 0; n2 < 4; n2++) {
+            for (long f12 = 0; f12 < 4; f12++) {
+#pragma GCC unroll 4
+                for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 3
-                for (long v = 0; v < 3; v++) {
-                    linear1_0[3 * n2 + v] = vf_fma(vf_load(linear1_W + 896 * f0 + 32 * f1 + 8 * v),
-                            vf_set(x[3136 * n + 28 * f0 + f1 + 784 * n2]), linear1_0[3 * n2 + v]);
+                    for (long v = 0; v < 3; v++) {
+                        linear1_0[3 * n2 + v] = vf_fma(vf_load(linear1_W + 896 * f0 + 128 * f1 + 32
+                                * f12 + 8 * v), vf_set(x[3136 * n + 28 * f0 + 4 * f1 + f12 + 784 *
+                                n2]), linear1_0[3 * n2 + v]);
+                    }
                 }
             }
         }
@@ -174,13 +178,16 @@ static __attribute__((noinline)) void train_linear2(const float *restrict linear
                 acc_0[2 * n2 + v] = vf_load(linear2_b + 8 * v);
             }
         }
-        for (long f = 0; f < 20; f++) {
+        for (long f = 0; f < 5; f++) {
 #pragma GCC unroll 4
-            for (long n2 = 0; n2 < 4; n2++) {
+            for (long f2 = 0; f2 < 4; f2++) {
+#pragma GCC unroll 4
+                for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 2
-                for (long v = 0; v < 2; v++) {
-                    acc_0[2 * n2 + v] = vf_fma(vf_load(linear2_W + 16 * f + 8 * v), vf_set(relu1[128
-                            * n + f + 32 * n2]), acc_0[2 * n2 + v]);
+                    for (long v = 0; v < 2; v++) {
+                        acc_0[2 * n2 + v] = vf_fma(vf_load(linear2_W + 64 * f + 16 * f2 + 8 * v),
+                                vf_set(relu1[128 * n + 4 * f + f2 + 32 * n2]), acc_0[2 * n2 + v]);
+                    }
                 }
             }
         }
@@ -650,13 +657,17 @@ static __attribute__((noinline)) void eval_relu1(const float *restrict linear1_b
         }
     }
     for (long f0 = 0; f0 < 28; f0++) {
-        for (long f1 = 0; f1 < 28; f1++) {
+        for (long f1 = 0; f1 < 7; f1++) {
 #pragma GCC unroll 4
-            for (long n2 = 0; n2 < 4; n2++) {
+            for (long f12 = 0; f12 < 4; f12++) {
+#pragma GCC unroll 4
+                for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 3
-                for (long v = 0; v < 3; v++) {
-                    linear1_0[3 * n2 + v] = vf_fma(vf_load(linear1_W + 896 * f0 + 32 * f1 + 8 * v),
-                            vf_set(x[3136 * n + 28 * f0 + f1 + 784 * n2]), linear1_0[3 * n2 + v]);
+                    for (long v = 0; v < 3; v++) {
+                        linear1_0[3 * n2 + v] = vf_fma(vf_load(linear1_W + 896 * f0 + 128 * f1 + 32
+                                * f12 + 8 * v), vf_set(x[3136 * n + 28 * f0 + 4 * f1 + f12 + 784 *
+                                n2]), linear1_0[3 * n2 + v]);
+                    }
                 }
             }
         }
@@ -683,13 +694,17 @@ static __attribute__((noinline)) void eval_linear2(const float *restrict linear2
                 acc_0[2 * n2 + v] = vf_load(linear2_b + 8 * v);
             }
         }
-        for (long f = 0; f < 20; f++) {
+        for (long f = 0; f < 5; f++) {
 #pragma GCC unroll 4
-            for (long n2 = 0; n2 < 4; n2++) {
+            for (long f2 = 0; f2 < 4; f2++) {
+#pragma GCC unroll 4
+                for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 2
-                for (long v = 0; v < 2; v++) {
-                    acc_0[2 * n2 + v] = vf_fma(vf_load(linear2_W + 16 * f + 8 * v), vf_set(relu1[512
-                            * block + 128 * n + f + 32 * n2]), acc_0[2 * n2 + v]);
+                    for (long v = 0; v < 2; v++) {
+                        acc_0[2 * n2 + v] = vf_fma(vf_load(linear2_W + 64 * f + 16 * f2 + 8 * v),
+                                vf_set(relu1[512 * block + 128 * n + 4 * f + f2 + 32 * n2]), acc_0[2
+                                * n2 + v]);
+                    }
                 }
             }
         }
@@ -890,11 +905,14 @@ static __attribute__((noinline)) void predict_linear1(const float *restrict line
         acc_0[v] = vf_load(linear1_b + 8 * v);
     }
     for (long f0 = 0; f0 < 28; f0++) {
-        for (long f1 = 0; f1 < 28; f1++) {
+        for (long f1 = 0; f1 < 7; f1++) {
+#pragma GCC unroll 4
+            for (long f12 = 0; f12 < 4; f12++) {
 #pragma GCC unroll 3
-            for (long v = 0; v < 3; v++) {
-                acc_0[v] = vf_fma(vf_load(linear1_W + 896 * f0 + 32 * f1 + 8 * v), vf_set(x[28 * f0
-                        + f1]), acc_0[v]);
+                for (long v = 0; v < 3; v++) {
+                    acc_0[v] = vf_fma(vf_load(linear1_W + 896 * f0 + 128 * f1 + 32 * f12 + 8 * v),
+                            vf_set(x[28 * f0 + 4 * f1 + f12]), acc_0[v]);
+                }
             }
         }
     }
@@ -922,10 +940,14 @@ static __attribute__((noinline)) void predict_linear2(const float *restrict line
     for (long v = 0; v < 2; v++) {
         acc_0[v] = vf_load(linear2_b + 8 * v);
     }
-    for (long f = 0; f < 20; f++) {
+    for (long f = 0; f < 5; f++) {
+#pragma GCC unroll 4
+        for (long f2 = 0; f2 < 4; f2++) {
 #pragma GCC unroll 2
-        for (long v = 0; v < 2; v++) {
-            acc_0[v] = vf_fma(vf_load(linear2_W + 16 * f + 8 * v), vf_set(relu1[f]), acc_0[v]);
+            for (long v = 0; v < 2; v++) {
+                acc_0[v] = vf_fma(vf_load(linear2_W + 64 * f + 16 * f2 + 8 * v), vf_set(relu1[4 * f
+                        + f2]), acc_0[v]);
+            }
         }
     }
 #pragma GCC unroll 2
