@@ -148,14 +148,6 @@ typedef struct Hazard {
     bool elementwise, any;
 } Hazard;
 
-static bool reads_own_point(const Node *reader, const Expr *read) {
-    for (int i = 0; i < read->n; i++)
-        if (read->arg[i]->op != OP_VAR || i >= reader->rank ||
-            read->arg[i]->var != reader->var[i])
-            return false;
-    return true;
-}
-
 static void note_hazard(void *context, Expr *e) {
     Hazard *h = context;
     if (e->op != OP_READ) return;
@@ -173,7 +165,7 @@ static void note_hazard(void *context, Expr *e) {
         bool here = is_member(h->f, next);
         bool before = position(h->f->c, schedule_of(h->f->c->s, next)) <
                       position(h->f->c, h->f->host);
-        h->any |= here ? !h->elementwise || !reads_own_point(h->reader, e) : before;
+        h->any |= here ? !h->elementwise || !node_is_own_index(h->reader, e) : before;
     }
 }
 
@@ -370,12 +362,6 @@ static int share_loops(Fusion *f, const bool *in_tile) {
 
 /* --- a sum that the contraction begins with --- */
 
-static double terms_of(const Node *n) {
-    double terms = 1;
-    for (int i = 0; i < n->n_rvars; i++) terms *= (double)(n->rvar[i]->hi + 1);
-    return terms;
-}
-
 /* Does what a block of samples has of n stay in the second cache until it is read? */
 static bool is_near(const Node *n) {
     double elements = 1;
@@ -388,20 +374,21 @@ static bool is_near(const Node *n) {
 static NodeSchedule *beginning(Fusion *f) {
     const Node *n = f->contraction->ns->node;
     const Expr *read = n->init;
-    if (!read || read->op != OP_READ || read->node->kind != NODE_COMP || !reads_own_point(n, read))
+    if (!read || read->op != OP_READ || read->node->kind != NODE_COMP ||
+        !node_is_own_index(n, read))
         return NULL;
     Node *first = read->node;
     NodeSchedule *ns = schedule_of(f->c->s, first);
-    if (!is_free(ns) || first->reduce != REDUCE_SUM || first->rank != n->rank ||
-        first->component || node_lanes(first) || node_lanes(n))
+    if (!is_free(ns) || first->reduce != REDUCE_SUM || first->component || node_lanes(first) ||
+        node_lanes(n))
         return NULL;
     bool alone = f->c->n_readers[first->id] == 1 && !graph_is_result(f->c->g, first);
-    bool pays = !is_near(first) && terms_of(first) <= terms_of(n);
+    bool pays = !is_near(first) && node_terms(first) <= node_terms(n);
     return alone && pays && !comes_too_late(f, first) ? ns : NULL;
 }
 
 /* The contraction's tile, over the other sum's terms. */
-static void add_beginning(Fusion *f) {
+static void add_beginning(Fusion *f, int depth) {
     const NodeSchedule *of = f->contraction->ns;
     NodeSchedule *ns = beginning(f);
     if (!ns) return;
@@ -411,8 +398,7 @@ static void add_beginning(Fusion *f) {
         int k = axis_number(of->node, of->loops.at[i].var);
         if (k >= 0) add_loop(f, ns, of->loops.at[i].kind, ns->node->var[k], 1, false);
     }
-    attach(f, ns, of->depth);
-    ns->stored = false;
+    choose_attach(f->c->arena, ns, f->host, depth, false);
 }
 
 /* The host's variable along which what a member gathers lies side by side, or null. */
@@ -457,8 +443,7 @@ static void fuse_into(Choose *c, NodeSchedule *host) {
                               : elementwise_loops(&f, choose_goes_parallel(c, host->node));
     if (f.contraction && node_lanes(f.contraction->ns->node)) lane = NULL;
     if (f.contraction) {
-        f.contraction->ns->depth = depth;
-        add_beginning(&f);
+        add_beginning(&f, depth);
         attach(&f, f.contraction->ns, depth);
     }
     for (int i = f.members.n - 1; i > 0; i--) {

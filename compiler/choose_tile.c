@@ -125,8 +125,7 @@ typedef struct Traffic {
 static void add_traffic(void *context, Expr *e) {
     Traffic *x = context;
     if (e->op != OP_READ) return;
-    double elements = 1;
-    for (int i = 0; i < e->node->rank; i++) elements *= (double)e->node->shape[i];
+    double elements = node_elements(e->node);
     if (!e_uses(e, x->lane)) x->other += elements;
     else if (!e->node->batched) x->weights += elements;
 }
@@ -138,10 +137,7 @@ static bool weights_stay(const Graph *g, const Tile *t) {
     if (!g->n_updates || t->lane->batch) return false;
     Traffic x = {.lane = t->lane};
     e_visit(t->n->body, add_traffic, &x);
-    if (!t->n->batched) {
-        x.weights = 1;
-        for (int i = 0; i < t->n->rank; i++) x.weights *= (double)t->n->shape[i];
-    }
+    if (!t->n->batched) x.weights = node_elements(t->n);
     return x.other > 0 && x.weights > x.other;
 }
 
@@ -299,10 +295,7 @@ typedef struct Operands {
 
 static void add_elements(void *context, Expr *e) {
     Operands *o = context;
-    if (e->op != OP_READ) return;
-    double n = 1;
-    for (int i = 0; i < e->node->rank; i++) n *= (double)e->node->shape[i];
-    o->elements += n;
+    if (e->op == OP_READ) o->elements += node_elements(e->node);
 }
 
 /* How many values of the first reduction variable a pass takes; 0: all, in one. Passes pay where

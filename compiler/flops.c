@@ -68,8 +68,7 @@ static double share_of_guard(Pool *p, Expr *guard) {
 
 double useful_flops(Pool *p, const Node *n) {
     if (n->reduce != REDUCE_SUM || n->body->op != OP_MUL || n->type != T_F32) return 0;
-    double flops = 2;
-    for (int i = 0; i < n->rank; i++) flops *= (double)n->shape[i];
+    double flops = 2 * node_elements(n);
     for (int i = 0; i < n->n_rvars; i++) flops *= (double)(n->rvar[i]->hi + 1 - n->rvar[i]->lo);
     return n->guard ? flops * share_of_guard(p, n->guard) : flops;
 }
@@ -77,9 +76,7 @@ double useful_flops(Pool *p, const Node *n) {
 double node_work(const Node *n) {
     enum { SUM = 4, OTHER = 16 };
     double work = n->reduce != REDUCE_SUM ? OTHER : n->body->op == OP_MUL ? 1 : SUM;
-    for (int i = 0; i < n->rank; i++) work *= (double)n->shape[i];
-    for (int i = 0; i < n->n_rvars; i++) work *= (double)(n->rvar[i]->hi + 1);
-    return work;
+    return work * node_elements(n) * node_terms(n);
 }
 
 /* A product of tensors over different axes: a sum over the samples of a batch of one. */

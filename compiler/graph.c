@@ -112,6 +112,18 @@ bool node_same_shape(const Node *a, const Node *b) {
     return true;
 }
 
+double node_elements(const Node *n) {
+    double elements = 1;
+    for (int i = 0; i < n->rank; i++) elements *= (double)n->shape[i];
+    return elements;
+}
+
+double node_terms(const Node *n) {
+    double terms = 1;
+    for (int i = 0; i < n->n_rvars; i++) terms *= (double)(n->rvar[i]->hi + 1);
+    return terms;
+}
+
 bool node_is_own_index(const Node *n, const Expr *read) {
     if (read->n != n->rank) return false;
     for (int i = 0; i < n->rank; i++) {

@@ -225,6 +225,8 @@ Stored *graph_updated_by(const Graph *g, const Node *n); /* and what it updates;
 bool graph_is_result(const Graph *g, const Node *n);
 const Level *node_lanes(const Node *n); /* the level in lanes of its reduction, or null */
 bool node_same_shape(const Node *a, const Node *b);
+double node_elements(const Node *n); /* of its shape, the whole batch */
+double node_terms(const Node *n);    /* that its reduction has for each; 1 without one */
 /* Does `read`, evaluated for n, read at n's own index? (What it reads may be larger.) */
 bool node_is_own_index(const Node *n, const Expr *read);
 /* e_visit for the expressions that n has. */

@@ -264,7 +264,7 @@ void lower_fill_lanes(Lower *L, Frame *f, int depth, PointFn *at, void *context)
 
 /* --- passes over reductions --- */
 
-/* The same for a pass over a reduction: returns where it begins. */
+/* Opens the loop that a part is, of passes over a reduction; returns where a pass begins. */
 static Expr *open_pass(Lower *L, const LoopSpec *spec, const Part *part) {
     return e_scale(L->pool, open_part(L, LOOP_FOR, spec, part), spec->step);
 }
