@@ -218,7 +218,7 @@ static void add_items(Choose *c) {
     }
 }
 
-static bool has_images(const Graph *g) {
+bool choose_has_images(const Graph *g) {
     for (int i = 0; i < g->nodes.n; i++) {
         const Node *n = g->nodes.at[i];
         if (n->reduce == REDUCE_SUM && n->batched && n->rank >= 4 && n->n_rvars > 1) return true;
@@ -228,8 +228,10 @@ static bool has_images(const Graph *g) {
 
 Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
     Choose c = {.g = g, .pool = g->program->pool, .arena = g->program->arena, .target = t,
-                .layouts = l, .layout = map_new(g->program->arena), .has_images = has_images(g)};
+                .layouts = l, .layout = map_new(g->program->arena),
+                .has_images = choose_has_images(g)};
     choose_update_order(g);
+    choose_rows(&c);
     Map *before = map_new(c.arena), *copies = map_new(c.arena), *placed = map_new(c.arena);
     select_layouts(g, c.layout, placed);
     choose_update_layouts(&c);

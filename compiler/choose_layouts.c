@@ -24,24 +24,45 @@ Layout choose_innermost(int rank, const long *shape, int axis) {
     return l;
 }
 
-Layout choose_samples_innermost(int rank, const long *shape) {
+Layout choose_panels(int rank, const long *shape, int axis) {
     Layout l = {0};
-    l.piece[l.n++] = (struct Piece){0, PAD, round_up(shape[0], PAD) / PAD, 0};
-    for (int i = 1; i < rank; i++) l.piece[l.n++] = (struct Piece){i, 1, shape[i], 0};
-    l.piece[l.n++] = (struct Piece){0, 1, PAD, 0};
+    long panels = round_up(shape[axis], PAD) / PAD;
+    if (panels > 1) l.piece[l.n++] = (struct Piece){axis, PAD, panels, 0};
+    for (int i = 0; i < rank; i++)
+        if (i != axis) l.piece[l.n++] = (struct Piece){i, 1, shape[i], 0};
+    l.piece[l.n++] = (struct Piece){axis, 1, PAD, 0};
     layout_close(&l);
     return l;
 }
 
-static Layout layout_for(const Node *n, bool samples_innermost_pays) {
+static Layout layout_for(const Choose *c, const Node *n) {
     bool image = n->batched && n->rank >= 4 && n->shape[0] >= PAD && n->scan < 0;
-    if (image && samples_innermost_pays) return choose_samples_innermost(n->rank, n->shape);
+    if (image && c->has_images) return choose_panels(n->rank, n->shape, 0);
     bool single = n->batched && n->rank >= 4 && n->shape[0] == 1 && n->scan < 0;
     if (single && n->shape[1] >= WORTH_A_VECTOR) return choose_innermost(n->rank, n->shape, 1);
     long shape[MAX_RANK];
     memcpy(shape, n->shape, sizeof shape);
     if (n->batched && shape[0] > 1) shape[0] = round_up(shape[0], PAD);
-    return rows(n->rank, shape);
+    bool panels = n->rank > 1 && shape[n->rank - 1] > PAD && !map_get(c->shifted, n);
+    return panels ? choose_panels(n->rank, shape, n->rank - 1) : rows(n->rank, shape);
+}
+
+static void note_shift(void *context, Expr *e) {
+    Choose *c = context;
+    if (e->op == OP_READ && e->n && e->arg[e->n - 1]->op != OP_VAR)
+        map_set(c->shifted, e->node, e->node);
+}
+
+/* Rows that somebody reads from elsewhere than their beginning stay in one piece: vectors that
+ * begin anywhere would meet the ends of panels. */
+void choose_rows(Choose *c) {
+    c->shifted = map_new(c->arena);
+    for (int i = 0; i < c->g->nodes.n; i++) node_visit(c->g->nodes.at[i], note_shift, c);
+}
+
+/* Are samples the lanes of n, or are they innermost in what its gradient is computed from? */
+static bool lanes_are_samples(const Graph *g, const Node *n) {
+    return choose_has_images(g) && n->rank >= 4 && g->batch >= PAD && n->scan < 0;
 }
 
 typedef struct WeightRead {
@@ -61,7 +82,9 @@ static void note_weight(void *context, Expr *e) {
         if (n->shape[i] < WORTH_A_VECTOR) continue;
         for (int a = 0; a < e->n; a++) {
             if (e->arg[a]->op != OP_VAR || e->arg[a]->var != n->var[i]) continue;
-            w->layouts->stored[k] = choose_innermost(e->n, e->node->shape, a);
+            w->layouts->stored[k] = lanes_are_samples(w->program->train, n)
+                                        ? choose_innermost(e->n, e->node->shape, a)
+                                        : choose_panels(e->n, e->node->shape, a);
             w->done[k] = true;
             return;
         }
@@ -105,7 +128,7 @@ Layout *choose_layout(Choose *c, Node *n) {
     else if (n->kind == NODE_INPUT || graph_is_output(c->g, n))
         *l = layout_rows(n->rank, n->shape, 1);
     else
-        *l = layout_for(n, c->has_images);
+        *l = layout_for(c, n);
     map_set(c->layout, n, l);
     return l;
 }
@@ -128,23 +151,21 @@ static bool reads_axis_by_axis(const Expr *read, const Node *n) {
     return read->n == n->rank;
 }
 
-/* The order of axes of l, for a tensor of another shape. */
+/* The pieces of l, for a tensor of another shape. */
 static Layout *same_order(Choose *c, const Layout *l, const Node *n) {
     Layout *own = NEW(c->arena, Layout);
+    long inside[MAX_RANK]; /* of each axis, so far: what its inner pieces count */
+    for (int i = 0; i < n->rank; i++) inside[i] = 1;
+    *own = *l;
+    own->folded = 0;
     for (int i = l->n - 1; i >= 0; i--) {
-        bool inner = false;
-        for (int j = i + 1; j < l->n; j++) inner |= l->piece[j].axis == l->piece[i].axis;
-        if (!inner) own->piece[own->n++] = (struct Piece){l->piece[i].axis, 1, 0, 0};
-    }
-    for (int i = 0; i < own->n / 2; i++) {
-        struct Piece outer = own->piece[i];
-        own->piece[i] = own->piece[own->n - 1 - i];
-        own->piece[own->n - 1 - i] = outer;
-    }
-    for (int i = 0; i < own->n; i++) {
-        long count = n->shape[own->piece[i].axis];
-        bool pad = i == own->n - 1 && count >= WORTH_A_VECTOR;
-        own->piece[i].count = pad ? round_up(count, PAD) : count;
+        struct Piece *x = &own->piece[i];
+        bool last = i == l->n - 1, outermost = true;
+        for (int j = 0; j < i; j++) outermost &= l->piece[j].axis != x->axis;
+        x->div = inside[x->axis];
+        long count = (n->shape[x->axis] + x->div - 1) / x->div;
+        if (outermost) x->count = last && count >= WORTH_A_VECTOR ? round_up(count, PAD) : count;
+        inside[x->axis] *= x->count;
     }
     layout_close(own);
     return own;

@@ -48,12 +48,10 @@ static Node *copy_by(Choose *c, Node *n, int axis) {
     const char *along = n->kind == NODE_COMP ? n->var[axis]->name : "column";
     Node *copy = graph_copy(c->g, arena_printf(c->arena, "%s_by_%s", n->name, along), n);
     Layout *l = NEW(c->arena, Layout);
-    bool samples = n->batched && axis == 0 && n->shape[0] >= PAD;
     long shape[MAX_RANK];
     memcpy(shape, n->shape, sizeof shape);
     if (n->batched) shape[0] = round_up(shape[0], PAD);
-    *l = samples ? choose_samples_innermost(n->rank, n->shape)
-                 : choose_innermost(n->rank, shape, axis);
+    *l = choose_panels(n->rank, shape, axis);
     map_set(c->layout, copy, l);
     return copy;
 }

@@ -12,7 +12,8 @@ typedef struct Choose {
     const Target *target;
     const Layouts *layouts;
     Map *layout; /* Node -> Layout * */
-    bool has_images; /* contractions over images: they want samples innermost */
+    Map *shifted;    /* Node -> itself: rows that stay in one piece */
+    bool has_images;
     Schedule *s;
     Node ***readers; /* of node i */
     int *n_readers;
@@ -24,20 +25,24 @@ bool choose_is_carried(Choose *c, const Node *n);
 /* Does the reader read `of` at its own index only? */
 bool choose_reads_own_index(const Node *of, const Node *reader);
 bool choose_goes_parallel(Choose *c, const Node *n);
+/* Are there contractions over images? They want samples innermost. */
+bool choose_has_images(const Graph *g);
 /* ns is computed inside of so many loops of host, and written to memory if `stored`. */
 void choose_attach(Arena *a, NodeSchedule *ns, NodeSchedule *host, int depth, bool stored);
 
 /* choose_updates.c: updates in an order in which each may overwrite its tensor. */
 void choose_update_order(Graph *g);
 
-/* choose_layouts.c: storage orders. */
+/* choose_layouts.c: storage orders. First, which rows have to stay in one piece. */
+void choose_rows(Choose *c);
 Layout *choose_layout(Choose *c, Node *n);
 /* What updates are computed from lies as they do. */
 void choose_update_layouts(Choose *c);
-/* Row-major but for an axis that lies innermost, padded to whole vectors; the samples, of which 16
- * lie together. */
+/* Row-major but for an axis that lies innermost, padded to whole vectors; */
 Layout choose_innermost(int rank, const long *shape, int axis);
-Layout choose_samples_innermost(int rank, const long *shape);
+/* or of which PAD elements lie innermost, and panels of so many outermost: what a tile reads along
+ * its sum is one stream then, in few cache sets and pages whatever the axis' length. */
+Layout choose_panels(int rank, const long *shape, int axis);
 
 /* choose_operands.c: contractions read copies of what they would have to gather. */
 void choose_operands(Choose *c);

@@ -11,8 +11,43 @@ static const long factors[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12};
 enum {
     MAX_TILED = 4,
     MANY_TAPS = 7, /* fewer are unrolled, so that tests at the edges are decided */
-    IN_A_ROW = 4 /* terms at a time, where a tile is so small that the loop itself is felt */
+    IN_A_ROW = 4, /* terms at a time, where a tile is so small that the loop itself is felt */
+    NEAR = 16 * 1024, /* bytes of one operand that stay in the nearest cache */
+    LINE = 64         /* bytes */
 };
+static const double LINE_TIME = 4.5; /* of one from the second cache, in FMAs */
+
+/* --- passes --- */
+
+typedef struct Operands {
+    double elements; /* that the reads of all points touch */
+} Operands;
+
+static void add_elements(void *context, Expr *e) {
+    Operands *o = context;
+    if (e->op == OP_READ) o->elements += node_elements(e->node);
+}
+
+/* How many values of the first reduction variable a pass takes; 0: all, in one. Passes pay where
+ * both operands are as long as the sum: where it is over samples and positions. */
+static long pass_of(const Node *n) {
+    enum { TERMS = 112, WORTH_PASSES = 512 };
+    if (n->reduce != REDUCE_SUM || !n->n_levels || n->component) return 0;
+    double terms = 1;
+    for (int i = 0; i < n->n_levels; i++) {
+        if (n->levels[i].kind != LEVEL_SEQ || n->levels[i].div > 1) return 0;
+        terms *= (double)n->levels[i].count;
+    }
+    Operands o = {0};
+    e_visit(n->body, add_elements, &o);
+    const Var *v = n->levels[0].var;
+    long step = 1;
+    while ((double)step * terms / (double)(v->hi + 1) < TERMS) step *= 2;
+    bool pays = v->batch && terms >= WORTH_PASSES && o.elements > SECOND_CACHE / 4;
+    return pays && step <= v->hi && step <= PAD ? step : 0;
+}
+
+/* --- register tiles --- */
 
 typedef struct Tile {
     const Node *n;
@@ -22,6 +57,7 @@ typedef struct Tile {
     long room; /* samples that blocks may run over to: tensors have room to a multiple of this */
     Var *var[MAX_TILED]; /* output variables that may be unrolled */
     int n_vars;
+    double terms; /* between two uses of what the lanes read */
     bool whole[MAX_TILED]; /* altogether */
     long vectors, best_vectors; /* along the lane */
     bool sharing; /* the lanes: their panels have to be equal, and several */
@@ -39,36 +75,64 @@ Var *choose_lane(const Node *n, const Layout *l) {
 
 long choose_accumulators(const Target *t) { return t->registers == 32 ? 24 : 12; }
 
+/* What a tile loads for each of its terms. */
+typedef struct Loads {
+    const Tile *tile;
+    long vectors;
+    double all, far; /* lines of the second are new for each term, and too many to stay near */
+} Loads;
+
+/* Does each term read an element of its own? Windows that overlap do not. */
+static bool is_by_terms(const Expr *read) {
+    for (int i = 0; i < read->n; i++)
+        if (read->arg[i]->op != OP_VAR && read->arg[i]->op != OP_CONST) return false;
+    return true;
+}
+
 static void add_operand(void *context, Expr *e) {
-    void **c = context;
-    Tile *t = c[0];
-    double *loads = c[1];
+    Loads *x = context;
+    const Tile *t = x->tile;
     if (e->op != OP_READ) return;
-    double count = t->lane && e_uses(e, t->lane) ? (double)t->vectors : 1;
+    bool lanes = t->lane && e_uses(e, t->lane);
+    double count = lanes ? (double)x->vectors : 1;
     for (int i = 0; i < t->n_vars; i++)
         if (e_uses(e, t->var[i])) count *= (double)t->chosen[i];
-    *loads += count;
+    x->all += count;
+    double bytes = count * (double)t->width * 4;
+    if (lanes && is_by_terms(e) && bytes * t->terms > NEAR) x->far += bytes / LINE;
 }
 
-static double cost(Tile *t) {
-    double loads = 0, accumulators = (double)t->vectors, waste = 1;
+/* Of a term, in FMAs: they take four cycles, and two may start in each. */
+static double time_of_term(const Tile *t, long vectors) {
+    enum { IN_FLIGHT = 8 };
+    Loads x = {.tile = t, .vectors = vectors};
+    e_visit(t->n->body, add_operand, &x);
+    double time = (double)vectors;
+    for (int i = 0; i < t->n_vars; i++) time *= (double)t->chosen[i];
+    if (time < IN_FLIGHT) time = IN_FLIGHT;
+    if (time < x.all) time = x.all;
+    if (time < x.far * LINE_TIME) time = x.far * LINE_TIME;
+    return time + 0.3 * x.all;
+}
+
+/* The time that an FMA takes, in the time of one: of all lanes, the last tile's are fewer. */
+static double cost(const Tile *t, long lanes) {
+    double fmas = 1, waste = 1;
     for (int i = 0; i < t->n_vars; i++) {
         long extent = t->var[i]->hi + 1, f = t->chosen[i];
-        accumulators *= (double)f;
+        fmas *= (double)f;
         waste *= (double)((extent + f - 1) / f * f) / (double)extent;
     }
-    if (accumulators > (double)choose_accumulators(t->target)) return 1e30;
-    void *c[2] = {t, &loads};
-    e_visit(t->n->body, add_operand, c);
-    /* an FMA takes four cycles, and two may start in each */
-    double few = accumulators < 8 ? 8 / accumulators : 1;
-    double work = loads > accumulators ? loads : accumulators;
-    return (work + 0.3 * loads) * waste * few / accumulators;
+    if (fmas * (double)t->vectors > (double)choose_accumulators(t->target)) return 1e30;
+    long all = lanes ? (lanes + t->width - 1) / t->width : t->vectors, rest = all % t->vectors;
+    double time = (double)(all / t->vectors) * time_of_term(t, t->vectors);
+    if (rest) time += time_of_term(t, rest);
+    return time * waste / (fmas * (double)all);
 }
 
-static void search(Tile *t, int i) {
+static void search(Tile *t, int i, long lanes) {
     if (i == t->n_vars) {
-        double c = cost(t);
+        double c = cost(t, lanes);
         if (c >= t->best_cost) return;
         t->best_cost = c;
         t->best_vectors = t->vectors;
@@ -79,7 +143,7 @@ static void search(Tile *t, int i) {
         if (t->whole[i] && factors[j] <= t->var[i]->hi) continue;
         if (t->var[i]->batch && t->room % factors[j]) continue;
         t->chosen[i] = factors[j];
-        search(t, i + 1);
+        search(t, i + 1, lanes);
     }
     t->chosen[i] = 1;
 }
@@ -106,13 +170,13 @@ static void find_tile(Tile *t, const Node *n, long lanes, const bool *whole) {
     }
     for (int i = 0; i < t->n_vars; i++) t->chosen[i] = t->best[i] = 1;
     t->best_cost = 1e30;
-    if (!lanes) search(t, 0);
+    if (!lanes) search(t, 0, lanes);
     for (int i = 0; i < COUNT_OF(factors) && lanes; i++) {
         t->vectors = factors[i];
         if (i && (t->vectors - 1) * t->width >= lanes) break;
         if (t->lane->batch && lanes % (t->vectors * t->width)) continue; /* no room to run over */
         if (t->sharing && !shares_lanes(t)) continue;
-        search(t, 0);
+        search(t, 0, lanes);
     }
     t->vectors = t->best_vectors;
 }
@@ -199,6 +263,23 @@ bool choose_tests_in_tile(const Target *t, const Node *n, bool *whole) {
     return any && lanes && results <= choose_accumulators(t);
 }
 
+/* How many values of v lie together in what is read at v, the most that do; 1: all, or one. */
+typedef struct Run {
+    const Schedule *s;
+    const Var *v;
+    long step;
+} Run;
+
+static void note_run(void *context, Expr *e) {
+    Run *x = context;
+    if (e->op != OP_READ) return;
+    const Layout *l = &schedule_of(x->s, e->node)->layout;
+    const struct Piece *inner = l->n ? &l->piece[l->n - 1] : NULL;
+    if (!inner || e->arg[inner->axis]->op != OP_VAR || e->arg[inner->axis]->var != x->v) return;
+    if (inner->count > x->step && inner->count < e->node->shape[inner->axis])
+        x->step = inner->count;
+}
+
 /* By what inline nodes that n reads at v divide it: so many values of v go together. */
 typedef struct Together {
     const Schedule *s;
@@ -242,6 +323,9 @@ static void add_term_loops(const Schedule *s, const Graph *g, const Target *t, N
         bool tests = tests_position(n, l->var), last = i == n->n_levels - 1;
         bool taps = last && l->count <= MANY_TAPS && tests;
         if (l->kind != LEVEL_SEQ) continue;
+        Run run = {s, l->var, 1};
+        if (!taps && l->div == 1) e_visit(n->body, note_run, &run);
+        if (run.step > 1) add_loop(g, ns, LOOP_FOR, l->var, run.step, false);
         Together x = {s, l->var, is_felt(t, n, l) ? IN_A_ROW : 1};
         if (in_tile && last && !taps) e_visit(n->body, note_inline, &x);
         if (x.step > 1 && l->count % x.step == 0) several = l->var;
@@ -261,6 +345,9 @@ void choose_contraction_loops(const Schedule *s, const Graph *g, const Target *t
     for (int i = 0; i < n->n_rvars; i++) lane_is_output &= n->rvar[i] != lane;
     long width = lane_is_output ? target->lanes : 1;
     Tile t = {.n = n, .lane = lane, .width = (int)width, .target = target};
+    long pass = pass_of(n);
+    t.terms = node_terms(n);
+    if (pass) t.terms *= (double)pass / (double)(n->levels[0].var->hi + 1);
     t.room = PAD;
     for (int i = 0; i < g->n_outputs; i++)
         if (g->output[i].node == n) t.room = g->batch; /* the caller's memory has no more */
@@ -285,36 +372,6 @@ void choose_contraction_loops(const Schedule *s, const Graph *g, const Target *t
     for (int i = 0; i < t.n_vars; i++)
         if (t.best[i] > 1) add_loop(g, ns, LOOP_UNROLL, t.var[i], 1, false);
     if (lane) add_loop(g, ns, LOOP_LANE, lane, 1, false);
-}
-
-/* --- passes --- */
-
-typedef struct Operands {
-    double elements; /* that the reads of all points touch */
-} Operands;
-
-static void add_elements(void *context, Expr *e) {
-    Operands *o = context;
-    if (e->op == OP_READ) o->elements += node_elements(e->node);
-}
-
-/* How many values of the first reduction variable a pass takes; 0: all, in one. Passes pay where
- * both operands are as long as the sum: where it is over samples and positions. */
-static long pass_of(const Node *n) {
-    enum { TERMS = 112, WORTH_PASSES = 512 };
-    if (n->reduce != REDUCE_SUM || !n->n_levels || n->component) return 0;
-    double terms = 1;
-    for (int i = 0; i < n->n_levels; i++) {
-        if (n->levels[i].kind != LEVEL_SEQ || n->levels[i].div > 1) return 0;
-        terms *= (double)n->levels[i].count;
-    }
-    Operands o = {0};
-    e_visit(n->body, add_elements, &o);
-    const Var *v = n->levels[0].var;
-    long step = 1;
-    while ((double)step * terms / (double)(v->hi + 1) < TERMS) step *= 2;
-    bool pays = v->batch && terms >= WORTH_PASSES && o.elements > SECOND_CACHE / 4;
-    return pays && step <= v->hi && step <= PAD ? step : 0;
 }
 
 /* --- elementwise nodes --- */

@@ -124,7 +124,7 @@ bool lower_reads_may_overrun(Lower *L, const Frame *f, int k, long unit);
 /* May vectors run over the end of axis k; or may the last repeat elements of the one before, since
  * nothing else is done with them? */
 bool lower_may_overrun(Lower *L, const Frame *f, int k);
-bool lower_may_repeat(const Lower *L, const Frame *f);
+bool lower_may_repeat(const Lower *L, const Frame *f, int k);
 
 /* lower_reduce.c */
 void lower_reduction(Lower *L, Frame *f, int depth);

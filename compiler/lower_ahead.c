@@ -18,12 +18,20 @@ enum {
     MOST_AT_ONCE = 12
 };
 
+/* The loops of a sum, and the requests that are spread over them. */
+typedef struct Sum {
+    VEC(Var *) vars;
+    Stmt *at;      /* the loop in whose body requests are made, */
+    Expr *when;    /* if this holds; null: in each iteration; */
+    Expr *request; /* the number of the request, */
+    long requests; /* and how many there are */
+} Sum;
+
 typedef struct Ahead {
     Lower *L;
-    const Stmt *loop; /* the innermost of the sum */
-    Var *next;        /* of the loop whose next pass this is for; null: for the present one */
-    VEC(Var *) vars;  /* of the unrolled loops around this point */
-    Expr *line;       /* the number of the request */
+    const Sum *sum;
+    Var *next;       /* of the loop whose next pass this is for; null: for the present one */
+    VEC(Var *) vars; /* of the unrolled loops around this point */
     int at_once;
     VEC(Expr *) seen;
     VEC(Buffer *) seen_in;
@@ -45,12 +53,45 @@ static bool only_sums(const Body *body) {
     return true;
 }
 
-static Stmt *loop_of_sum(Stmt *s) {
-    while (s->kind == STMT_FOR && !s->unroll && s->body.n == 1 &&
-           s->body.at[0]->kind == STMT_FOR && !s->body.at[0]->unroll)
-        s = s->body.at[0];
-    bool sum = s->kind == STMT_FOR && !s->unroll && only_sums(&s->body);
-    return sum && extent(s->var) >= WORTH_TERMS && is_int(s->lo, 0) ? s : NULL;
+static Stmt *loop_within(const Stmt *s) {
+    Stmt *inner = s->body.n == 1 ? s->body.at[0] : NULL;
+    return inner && inner->kind == STMT_FOR && !inner->unroll ? inner : NULL;
+}
+
+static void count_requests(Pool *p, Sum *sum, Expr *number, long n) {
+    sum->request = e_add(p, e_scale(p, sum->request, n), number);
+    sum->requests *= n;
+}
+
+/* Is s a sum that is worth it? Requests are made in its innermost loop, or around it where it is
+ * short. */
+static bool find_sum(Lower *L, Stmt *s, Sum *sum) {
+    Pool *p = L->pool;
+    *sum = (Sum){.request = e_int(p, 0), .requests = 1};
+    for (; s; s = loop_within(s)) {
+        if (s->kind != STMT_FOR || s->unroll || !is_int(s->lo, 0)) return false;
+        Expr *term = e_var(p, s->var);
+        long n = extent(s->var);
+        PUSH(L->arena, sum->vars, s->var);
+        if (loop_within(s)) {
+            count_requests(p, sum, term, n);
+        } else if (!only_sums(&s->body)) {
+            return false;
+        } else if (n >= WORTH_TERMS) {
+            Expr *every = e_int(p, EVERY);
+            sum->when = e_op(p, OP_EQ, e_op(p, OP_IMOD, term, every, NULL), e_int(p, 0), NULL);
+            count_requests(p, sum, e_op(p, OP_IDIV, term, every, NULL), (n + EVERY - 1) / EVERY);
+        } else {
+            return sum->at && sum->requests * n >= WORTH_TERMS;
+        }
+        sum->at = s;
+    }
+    return true;
+}
+
+static bool is_sum(Lower *L, Stmt *s) {
+    Sum sum;
+    return find_sum(L, s, &sum);
 }
 
 static void note_data(void *context, Expr *e) {
@@ -84,7 +125,7 @@ static bool is_new(Ahead *a, Buffer *b, Expr *offset) {
 /* The statements for the first `lines` requests. */
 static Body *block_of(Ahead *a, long lines) {
     Pool *p = a->L->pool;
-    Expr *cond = e_op(p, OP_LT, a->line, e_int(p, lines), NULL);
+    Expr *cond = e_op(p, OP_LT, a->sum->request, e_int(p, lines), NULL);
     if (is_true(cond)) return a->out;
     Stmt *s = map_get(a->blocks, cond);
     if (!s) {
@@ -98,18 +139,20 @@ static Body *block_of(Ahead *a, long lines) {
 
 static void ask_for(Ahead *a, Buffer *b, Expr *offset, bool write) {
     Pool *p = a->L->pool;
-    bool data = false, memory = b->kind == BUFFER_ARENA || b->kind == BUFFER_STATE;
+    bool data = false; /* or the sum's terms choose the element */
+    bool memory = b->kind == BUFFER_ARENA || b->kind == BUFFER_STATE;
     if (!memory || b->size < FAR || offset->lanes > 1) return;
     e_visit(offset, note_data, &data);
-    long lines, requests = (extent(a->loop->var) + EVERY - 1) / EVERY;
-    if (data || e_uses(offset, a->loop->var)) return;
+    for (int i = 0; i < a->sum->vars.n; i++) data |= e_uses(offset, a->sum->vars.at[i]);
+    if (data) return;
     if (a->next) offset = e_subst1(p, offset, a->next, e_offset(p, e_var(p, a->next), 1));
-    Expr *first = at_line(a, offset, a->line, &lines);
-    long each = (lines + requests - 1) / requests;
+    long lines;
+    Expr *first = at_line(a, offset, a->sum->request, &lines);
+    long each = (lines + a->sum->requests - 1) / a->sum->requests;
     if (lines > MOST_LINES || a->at_once + each > MOST_AT_ONCE || !is_new(a, b, first)) return;
     a->at_once += (int)each;
     for (long i = 0; i < each; i++) {
-        Expr *line = e_offset(p, e_scale(p, a->line, each), i);
+        Expr *line = e_offset(p, e_scale(p, a->sum->request, each), i);
         Stmt *s = NEW(a->L->arena, Stmt);
         *s = (Stmt){.kind = STMT_AHEAD, .buffer = b, .write = write};
         s->offset = at_line(a, offset, line, &lines);
@@ -135,32 +178,32 @@ static void find_accesses(Ahead *a, const Stmt *s) {
     }
 }
 
-/* Puts the requests for the sum at `at` of body, the whole of around, into its innermost loop. */
-static void ask_ahead(Lower *L, Stmt *loop, Var *around, const Body *body, int at) {
-    Pool *p = L->pool;
-    Stmt *s = NEW(L->arena, Stmt);
-    Expr *term = e_var(p, loop->var), *every = e_int(p, EVERY);
-    *s = (Stmt){.kind = STMT_IF};
-    s->cond = e_op(p, OP_EQ, e_op(p, OP_IMOD, term, every, NULL), e_int(p, 0), NULL);
-    Ahead a = {.L = L, .loop = loop, .line = e_op(p, OP_IDIV, term, every, NULL),
-               .blocks = map_new(L->arena), .out = &s->body};
-    for (int i = at + 1; i < body->n && !loop_of_sum(body->at[i]); i++)
+/* Puts the requests for the sum at `at` of body, the whole of around, into its loop. */
+static void ask_ahead(Lower *L, const Sum *sum, Var *around, const Body *body, int at) {
+    Body requests = {0}, *to = &sum->at->body;
+    Ahead a = {.L = L, .sum = sum, .blocks = map_new(L->arena), .out = &requests};
+    for (int i = at + 1; i < body->n && !is_sum(L, body->at[i]); i++)
         find_accesses(&a, body->at[i]);
     a.next = around;
-    for (int i = at - 1; i >= 0 && around && !loop_of_sum(body->at[i]); i--)
+    for (int i = at - 1; i >= 0 && around && !is_sum(L, body->at[i]); i--)
         find_accesses(&a, body->at[i]);
-    if (!s->body.n) return;
-    Body *to = &loop->body;
-    PUSH(L->arena, *to, s);
-    for (int k = to->n - 1; k > 0; k--) to->at[k] = to->at[k - 1];
-    to->at[0] = s;
+    if (!requests.n) return;
+    if (sum->when) {
+        Stmt *s = NEW(L->arena, Stmt);
+        *s = (Stmt){.kind = STMT_IF, .cond = sum->when, .body = requests};
+        requests = (Body){0};
+        PUSH(L->arena, requests, s);
+    }
+    for (int i = 0; i < to->n; i++) PUSH(L->arena, requests, to->at[i]);
+    *to = requests;
 }
 
 static void in_body(Lower *L, Body *body, Var *around) {
     for (int i = 0; i < body->n; i++) {
-        Stmt *s = body->at[i], *sum = loop_of_sum(s);
-        if (sum) {
-            ask_ahead(L, sum, around, body, i);
+        Stmt *s = body->at[i];
+        Sum sum;
+        if (find_sum(L, s, &sum)) {
+            ask_ahead(L, &sum, around, body, i);
         } else {
             in_body(L, &s->body, s->kind == STMT_FOR && !s->unroll ? s->var : NULL);
             in_body(L, &s->other, NULL);

@@ -212,7 +212,7 @@ static void lower_lanes(Lower *L, Frame *f, int depth, PointFn *at, void *contex
         L->lane = NULL;
         L->out = out;
     }
-    if (scalar_tail && vectors > 0 && lower_may_repeat(L, f)) {
+    if (scalar_tail && vectors > 0 && lower_may_repeat(L, f, k)) {
         L->lane = var_new(p, "lane", width);
         f->value[k] = e_add(p, e_offset(p, value, span - width), e_var(p, L->lane));
         lower_at_depth(L, f, depth + 1, at, context);

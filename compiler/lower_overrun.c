@@ -91,9 +91,15 @@ bool lower_may_overrun(Lower *L, const Frame *f, int k) {
     return is_const(in_acc) && (long)in_acc->num % L->width == 0;
 }
 
-bool lower_may_repeat(const Lower *L, const Frame *f) {
+static bool is_in_panels(const Layout *l, int axis) {
+    int pieces = 0;
+    for (int i = 0; i < l->n; i++) pieces += l->piece[i].axis == axis;
+    return pieces > 1;
+}
+
+bool lower_may_repeat(const Lower *L, const Frame *f, int k) {
     const Node *n = f->ns->node;
     const Buffer *m = L->memory[n->id];
     return n->reduce == REDUCE_NONE && !f->host && !f->ns->attached.n && m &&
-           m->kind == BUFFER_ARENA;
+           m->kind == BUFFER_ARENA && k < n->rank && !is_in_panels(&m->layout, k);
 }

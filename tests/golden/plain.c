@@ -20,7 +20,7 @@ typedef struct netc_task {
 static __attribute__((noinline)) void init_linear1_W(float *restrict linear1_W, long f) {
 #pragma GCC unroll 3
     for (long v = 0; v < 3; v++) {
-        vf_store(linear1_W + 32 * f + 8 * v, (vf_set(0.00999999978f) *
+        vf_store(linear1_W + 16 * f + 12544 * (v / 2) + 8 * (v % 2), (vf_set(0.00999999978f) *
                 (vf_from_vi(vi_fmod((vi_iota() + vi_set((f + 3 * v))), vi_set(5))) -
                 vf_set(2.0f))));
     }
@@ -141,9 +141,9 @@ static __attribute__((noinline)) void train_relu1(const float *restrict linear1_
                 for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 3
                     for (long v = 0; v < 3; v++) {
-                        linear1_0[3 * n2 + v] = vf_fma(vf_load(linear1_W + 896 * f0 + 128 * f1 + 32
-                                * f12 + 8 * v), vf_set(x[3136 * n + 28 * f0 + 4 * f1 + f12 + 784 *
-                                n2]), linear1_0[3 * n2 + v]);
+                        linear1_0[3 * n2 + v] = vf_fma(vf_load(linear1_W + 448 * f0 + 64 * f1 + 16 *
+                                f12 + 12544 * (v / 2) + 8 * (v % 2)), vf_set(x[3136 * n + 28 * f0 +
+                                4 * f1 + f12 + 784 * n2]), linear1_0[3 * n2 + v]);
                     }
                 }
             }
@@ -153,15 +153,17 @@ static __attribute__((noinline)) void train_relu1(const float *restrict linear1_
     for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 3
         for (long v = 0; v < 3; v++) {
-            vf_store(linear1 + 128 * n + 32 * n2 + 8 * v, linear1_0[3 * n2 + v]);
+            vf_store(linear1 + 64 * n + 16 * n2 + 512 * (v / 2) + 8 * (v % 2), linear1_0[3 * n2 +
+                    v]);
         }
     }
 #pragma GCC unroll 4
     for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 3
         for (long v = 0; v < 3; v++) {
-            vf_store(relu1 + 128 * n + 32 * n2 + 8 * v, vf_select(vf_le(linear1_0[3 * n2 + v],
-                    vf_set(0.0f)), vf_set(0.0f), linear1_0[3 * n2 + v]));
+            vf_store(relu1 + 64 * n + 16 * n2 + 512 * (v / 2) + 8 * (v % 2),
+                    vf_select(vf_le(linear1_0[3 * n2 + v], vf_set(0.0f)), vf_set(0.0f), linear1_0[3
+                    * n2 + v]));
         }
     }
 }
@@ -178,7 +180,7 @@ static __attribute__((noinline)) void train_linear2(const float *restrict linear
                 acc_0[2 * n2 + v] = vf_load(linear2_b + 8 * v);
             }
         }
-        for (long f = 0; f < 5; f++) {
+        for (long f = 0; f < 4; f++) {
 #pragma GCC unroll 4
             for (long f2 = 0; f2 < 4; f2++) {
 #pragma GCC unroll 4
@@ -186,8 +188,19 @@ static __attribute__((noinline)) void train_linear2(const float *restrict linear
 #pragma GCC unroll 2
                     for (long v = 0; v < 2; v++) {
                         acc_0[2 * n2 + v] = vf_fma(vf_load(linear2_W + 64 * f + 16 * f2 + 8 * v),
-                                vf_set(relu1[128 * n + 4 * f + f2 + 32 * n2]), acc_0[2 * n2 + v]);
+                                vf_set(relu1[64 * n + 4 * f + f2 + 16 * n2]), acc_0[2 * n2 + v]);
                     }
+                }
+            }
+        }
+#pragma GCC unroll 4
+        for (long f = 0; f < 4; f++) {
+#pragma GCC unroll 4
+            for (long n2 = 0; n2 < 4; n2++) {
+#pragma GCC unroll 2
+                for (long v = 0; v < 2; v++) {
+                    acc_0[2 * n2 + v] = vf_fma(vf_load(linear2_W + 16 * f + 8 * v + 256),
+                            vf_set(relu1[64 * n + f + 16 * n2 + 512]), acc_0[2 * n2 + v]);
                 }
             }
         }
@@ -393,28 +406,30 @@ static __attribute__((noinline)) void train_linear2_W_by_column(const float *res
             vf_columns(columns_0, linear2_W + 4 * i + 128 * v, 16);
 #pragma GCC unroll 4
             for (long i2 = 0; i2 < 4; i2++) {
-                vf_store(linear2_W_by_column + 128 * i + 8 * v + 32 * i2, columns_0[i2]);
+                vf_store(linear2_W_by_column + 64 * i + 8 * v + 16 * i2, columns_0[i2]);
             }
         }
-        vf columns_1[4];
-        vf_columns(columns_1, linear2_W + 4 * i + 192, 16);
+        for (long j = 0; j < 4; j++) {
 #pragma GCC unroll 4
-        for (long i2 = 0; i2 < 4; i2++) {
-            vf_store(linear2_W_by_column + 128 * i + 32 * i2 + 12, columns_1[i2]);
+            for (long i2 = 0; i2 < 4; i2++) {
+                linear2_W_by_column[64 * i + j + 16 * i2 + 160] = linear2_W[4 * i + 16 * j + i2 +
+                        256];
+            }
         }
     }
 #pragma GCC unroll 2
     for (long v = 0; v < 2; v++) {
 #pragma GCC unroll 2
         for (long i = 0; i < 2; i++) {
-            vf_store(linear2_W_by_column + 8 * v + 32 * i + 256, vf_gather(linear2_W, ((vi_iota() *
+            vf_store(linear2_W_by_column + 8 * v + 16 * i + 128, vf_gather(linear2_W, ((vi_iota() *
                     vi_set(16)) + vi_set((128 * v + i + 8)))));
         }
     }
+    for (long j = 0; j < 4; j++) {
 #pragma GCC unroll 2
-    for (long i = 0; i < 2; i++) {
-        vf_store(linear2_W_by_column + 32 * i + 268, vf_gather(linear2_W, ((vi_iota() * vi_set(16))
-                + vi_set((i + 200)))));
+        for (long i = 0; i < 2; i++) {
+            linear2_W_by_column[j + 16 * i + 288] = linear2_W[16 * j + i + 264];
+        }
     }
 }
 
@@ -437,7 +452,8 @@ static __attribute__((noinline)) void train_d_linear1(const float *restrict d_li
 #pragma GCC unroll 3
                 for (long v = 0; v < 3; v++) {
                     d_relu1_0[3 * n2 + v] = vf_fma(vf_set(d_linear2[64 * n + u + 16 * n2]),
-                            vf_load(linear2_W_by_column + 32 * u + 8 * v), d_relu1_0[3 * n2 + v]);
+                            vf_load(linear2_W_by_column + 16 * u + 160 * (v / 2) + 8 * (v % 2)),
+                            d_relu1_0[3 * n2 + v]);
                 }
             }
         }
@@ -445,9 +461,9 @@ static __attribute__((noinline)) void train_d_linear1(const float *restrict d_li
         for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 3
             for (long v = 0; v < 3; v++) {
-                vf_store(d_linear1 + 128 * n + 32 * n2 + 8 * v, vf_select(vf_le(vf_load(linear1 +
-                        128 * n + 32 * n2 + 8 * v), vf_set(0.0f)), vf_set(0.0f), d_relu1_0[3 * n2 +
-                        v]));
+                vf_store(d_linear1 + 64 * n + 16 * n2 + 512 * (v / 2) + 8 * (v % 2),
+                        vf_select(vf_le(vf_load(linear1 + 64 * n + 16 * n2 + 512 * (v / 2) + 8 * (v
+                        % 2)), vf_set(0.0f)), vf_set(0.0f), d_relu1_0[3 * n2 + v]));
             }
         }
     }
@@ -470,8 +486,8 @@ static __attribute__((noinline)) void train_next_linear1_W(const float *restrict
         for (long j2 = 0; j2 < 4; j2++) {
 #pragma GCC unroll 3
             for (long v = 0; v < 3; v++) {
-                d_linear1_W_0[j2 + 4 * v] = vf_fma(vf_load(d_linear1 + 32 * n + 8 * v), vf_set(x[4 *
-                        j + 784 * n + j2]), d_linear1_W_0[j2 + 4 * v]);
+                d_linear1_W_0[j2 + 4 * v] = vf_fma(vf_load(d_linear1 + 16 * n + 512 * (v / 2) + 8 *
+                        (v % 2)), vf_set(x[4 * j + 784 * n + j2]), d_linear1_W_0[j2 + 4 * v]);
             }
         }
     }
@@ -479,8 +495,9 @@ static __attribute__((noinline)) void train_next_linear1_W(const float *restrict
     for (long j2 = 0; j2 < 4; j2++) {
 #pragma GCC unroll 3
         for (long v = 0; v < 3; v++) {
-            vf_store(linear1_W + 128 * j + 32 * j2 + 8 * v, (vf_load(linear1_W + 128 * j + 32 * j2 +
-                    8 * v) - (vf_set(scalar[1]) * d_linear1_W_0[j2 + 4 * v])));
+            vf_store(linear1_W + 64 * j + 16 * j2 + 12544 * (v / 2) + 8 * (v % 2),
+                    (vf_load(linear1_W + 64 * j + 16 * j2 + 12544 * (v / 2) + 8 * (v % 2)) -
+                    (vf_set(scalar[1]) * d_linear1_W_0[j2 + 4 * v])));
         }
     }
 }
@@ -496,7 +513,8 @@ static __attribute__((noinline)) void train_next_linear1_b(const float *restrict
     for (long n = 0; n < count; n++) {
 #pragma GCC unroll 3
         for (long v = 0; v < 3; v++) {
-            d_linear1_b_0[v] = (d_linear1_b_0[v] + vf_load(d_linear1 + 32 * n + 8 * v));
+            d_linear1_b_0[v] = (d_linear1_b_0[v] + vf_load(d_linear1 + 16 * n + 512 * (v / 2) + 8 *
+                    (v % 2)));
         }
     }
 #pragma GCC unroll 3
@@ -525,7 +543,8 @@ static __attribute__((noinline)) void train_next_linear2_W(const float *restrict
 #pragma GCC unroll 2
                 for (long v = 0; v < 2; v++) {
                     d_linear2_W_0[j2 + 5 * v] = vf_fma(vf_load(d_linear2 + 16 * n + 8 * v),
-                            vf_set(relu1[5 * j + 32 * n + j2]), d_linear2_W_0[j2 + 5 * v]);
+                            vf_set(relu1[16 * n + 512 * ((5 * j + j2) / 16) + ((5 * j + j2) % 16)]),
+                            d_linear2_W_0[j2 + 5 * v]);
                 }
             }
         }
@@ -664,9 +683,9 @@ static __attribute__((noinline)) void eval_relu1(const float *restrict linear1_b
                 for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 3
                     for (long v = 0; v < 3; v++) {
-                        linear1_0[3 * n2 + v] = vf_fma(vf_load(linear1_W + 896 * f0 + 128 * f1 + 32
-                                * f12 + 8 * v), vf_set(x[3136 * n + 28 * f0 + 4 * f1 + f12 + 784 *
-                                n2]), linear1_0[3 * n2 + v]);
+                        linear1_0[3 * n2 + v] = vf_fma(vf_load(linear1_W + 448 * f0 + 64 * f1 + 16 *
+                                f12 + 12544 * (v / 2) + 8 * (v % 2)), vf_set(x[3136 * n + 28 * f0 +
+                                4 * f1 + f12 + 784 * n2]), linear1_0[3 * n2 + v]);
                     }
                 }
             }
@@ -676,8 +695,9 @@ static __attribute__((noinline)) void eval_relu1(const float *restrict linear1_b
     for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 3
         for (long v = 0; v < 3; v++) {
-            vf_store(relu1 + 128 * n + 32 * n2 + 8 * v, vf_select(vf_le(linear1_0[3 * n2 + v],
-                    vf_set(0.0f)), vf_set(0.0f), linear1_0[3 * n2 + v]));
+            vf_store(relu1 + 64 * n + 16 * n2 + 1024 * (v / 2) + 8 * (v % 2),
+                    vf_select(vf_le(linear1_0[3 * n2 + v], vf_set(0.0f)), vf_set(0.0f), linear1_0[3
+                    * n2 + v]));
         }
     }
 }
@@ -694,7 +714,7 @@ static __attribute__((noinline)) void eval_linear2(const float *restrict linear2
                 acc_0[2 * n2 + v] = vf_load(linear2_b + 8 * v);
             }
         }
-        for (long f = 0; f < 5; f++) {
+        for (long f = 0; f < 4; f++) {
 #pragma GCC unroll 4
             for (long f2 = 0; f2 < 4; f2++) {
 #pragma GCC unroll 4
@@ -702,9 +722,21 @@ static __attribute__((noinline)) void eval_linear2(const float *restrict linear2
 #pragma GCC unroll 2
                     for (long v = 0; v < 2; v++) {
                         acc_0[2 * n2 + v] = vf_fma(vf_load(linear2_W + 64 * f + 16 * f2 + 8 * v),
-                                vf_set(relu1[512 * block + 128 * n + 4 * f + f2 + 32 * n2]), acc_0[2
+                                vf_set(relu1[256 * block + 64 * n + 4 * f + f2 + 16 * n2]), acc_0[2
                                 * n2 + v]);
                     }
+                }
+            }
+        }
+#pragma GCC unroll 4
+        for (long f = 0; f < 4; f++) {
+#pragma GCC unroll 4
+            for (long n2 = 0; n2 < 4; n2++) {
+#pragma GCC unroll 2
+                for (long v = 0; v < 2; v++) {
+                    acc_0[2 * n2 + v] = vf_fma(vf_load(linear2_W + 16 * f + 8 * v + 256),
+                            vf_set(relu1[256 * block + 64 * n + f + 16 * n2 + 1024]), acc_0[2 * n2 +
+                            v]);
                 }
             }
         }
@@ -910,8 +942,8 @@ static __attribute__((noinline)) void predict_linear1(const float *restrict line
             for (long f12 = 0; f12 < 4; f12++) {
 #pragma GCC unroll 3
                 for (long v = 0; v < 3; v++) {
-                    acc_0[v] = vf_fma(vf_load(linear1_W + 896 * f0 + 128 * f1 + 32 * f12 + 8 * v),
-                            vf_set(x[28 * f0 + 4 * f1 + f12]), acc_0[v]);
+                    acc_0[v] = vf_fma(vf_load(linear1_W + 448 * f0 + 64 * f1 + 16 * f12 + 12544 * (v
+                            / 2) + 8 * (v % 2)), vf_set(x[28 * f0 + 4 * f1 + f12]), acc_0[v]);
                 }
             }
         }
@@ -940,7 +972,7 @@ static __attribute__((noinline)) void predict_linear2(const float *restrict line
     for (long v = 0; v < 2; v++) {
         acc_0[v] = vf_load(linear2_b + 8 * v);
     }
-    for (long f = 0; f < 5; f++) {
+    for (long f = 0; f < 4; f++) {
 #pragma GCC unroll 4
         for (long f2 = 0; f2 < 4; f2++) {
 #pragma GCC unroll 2
@@ -948,6 +980,14 @@ static __attribute__((noinline)) void predict_linear2(const float *restrict line
                 acc_0[v] = vf_fma(vf_load(linear2_W + 64 * f + 16 * f2 + 8 * v), vf_set(relu1[4 * f
                         + f2]), acc_0[v]);
             }
+        }
+    }
+#pragma GCC unroll 4
+    for (long f = 0; f < 4; f++) {
+#pragma GCC unroll 2
+        for (long v = 0; v < 2; v++) {
+            acc_0[v] = vf_fma(vf_load(linear2_W + 16 * f + 8 * v + 256), vf_set(relu1[f + 16]),
+                    acc_0[v]);
         }
     }
 #pragma GCC unroll 2
@@ -996,12 +1036,12 @@ static void predict(const netc_call *call) {
     predict_output((float *)(arena + 0), call->output);
 }
 
-static const netc_piece piece0[] = {{1, 1, 784, 32}, {0, 1, 32, 1}};
+static const netc_piece piece0[] = {{0, 16, 2, 12544}, {1, 1, 784, 16}, {0, 1, 16, 1}};
 static const netc_piece piece1[] = {{0, 1, 32, 1}};
 static const netc_piece piece2[] = {{1, 1, 20, 16}, {0, 1, 16, 1}};
 static const netc_piece piece3[] = {{0, 1, 16, 1}};
 static const netc_tensor tensors[] = {
-    {"linear1.W", NETC_PARAM, 2, {20, 784}, 0, 100352, 2, piece0},
+    {"linear1.W", NETC_PARAM, 2, {20, 784}, 0, 100352, 3, piece0},
     {"linear1.b", NETC_PARAM, 1, {20}, 100416, 128, 1, piece1},
     {"linear2.W", NETC_PARAM, 2, {10, 20}, 100608, 1280, 2, piece2},
     {"linear2.b", NETC_PARAM, 1, {10}, 101952, 64, 1, piece3},
