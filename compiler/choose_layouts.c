@@ -24,12 +24,15 @@ Layout choose_innermost(int rank, const long *shape, int axis) {
     return l;
 }
 
-Layout choose_panels(int rank, const long *shape, int axis) {
+Layout choose_panels(int rank, const long *shape, int axis, const bool *outside) {
     Layout l = {0};
     long panels = round_up(shape[axis], PAD) / PAD;
+    for (int i = 0; i < rank; i++)
+        if (i != axis && outside && outside[i]) l.piece[l.n++] = (struct Piece){i, 1, shape[i], 0};
     if (panels > 1) l.piece[l.n++] = (struct Piece){axis, PAD, panels, 0};
     for (int i = 0; i < rank; i++)
-        if (i != axis) l.piece[l.n++] = (struct Piece){i, 1, shape[i], 0};
+        if (i != axis && !(outside && outside[i]))
+            l.piece[l.n++] = (struct Piece){i, 1, shape[i], 0};
     l.piece[l.n++] = (struct Piece){axis, 1, PAD, 0};
     layout_close(&l);
     return l;
@@ -37,14 +40,17 @@ Layout choose_panels(int rank, const long *shape, int axis) {
 
 static Layout layout_for(const Choose *c, const Node *n) {
     bool image = n->batched && n->rank >= 4 && n->shape[0] >= PAD && n->scan < 0;
-    if (image && c->has_images) return choose_panels(n->rank, n->shape, 0);
+    if (image && c->has_images) return choose_panels(n->rank, n->shape, 0, NULL);
     bool single = n->batched && n->rank >= 4 && n->shape[0] == 1 && n->scan < 0;
     if (single && n->shape[1] >= WORTH_A_VECTOR) return choose_innermost(n->rank, n->shape, 1);
     long shape[MAX_RANK];
     memcpy(shape, n->shape, sizeof shape);
     if (n->batched && shape[0] > 1) shape[0] = round_up(shape[0], PAD);
     bool panels = n->rank > 1 && shape[n->rank - 1] > PAD && !map_get(c->shifted, n);
-    return panels ? choose_panels(n->rank, shape, n->rank - 1) : rows(n->rank, shape);
+    if (!panels) return rows(n->rank, shape);
+    bool features[MAX_RANK]; /* what gradients of weights sum over, samples and steps, lies inside */
+    for (int i = 0; i < n->rank; i++) features[i] = i >= n->batched && i != n->scan;
+    return choose_panels(n->rank, shape, n->rank - 1, features);
 }
 
 static void note_shift(void *context, Expr *e) {
@@ -72,6 +78,17 @@ typedef struct WeightRead {
     bool *done;
 } WeightRead;
 
+/* Vectors along the axis; what the reader sums over lies inside. */
+static Layout layout_of_weight(const WeightRead *w, const Expr *read, int axis) {
+    bool results[MAX_RANK] = {false};
+    if (lanes_are_samples(w->program->train, w->reader))
+        return choose_innermost(read->n, read->node->shape, axis);
+    for (int i = 0; i < read->n; i++)
+        for (int k = 0; k < w->reader->rank; k++)
+            results[i] |= e_uses(read->arg[i], w->reader->var[k]);
+    return choose_panels(read->n, read->node->shape, axis, results);
+}
+
 static void note_weight(void *context, Expr *e) {
     WeightRead *w = context;
     if (e->op != OP_READ || e->node->kind != NODE_STORED || e->n < 2) return;
@@ -82,9 +99,7 @@ static void note_weight(void *context, Expr *e) {
         if (n->shape[i] < WORTH_A_VECTOR) continue;
         for (int a = 0; a < e->n; a++) {
             if (e->arg[a]->op != OP_VAR || e->arg[a]->var != n->var[i]) continue;
-            w->layouts->stored[k] = lanes_are_samples(w->program->train, n)
-                                        ? choose_innermost(e->n, e->node->shape, a)
-                                        : choose_panels(e->n, e->node->shape, a);
+            w->layouts->stored[k] = layout_of_weight(w, e, a);
             w->done[k] = true;
             return;
         }

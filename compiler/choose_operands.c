@@ -51,7 +51,7 @@ static Node *copy_by(Choose *c, Node *n, int axis) {
     long shape[MAX_RANK];
     memcpy(shape, n->shape, sizeof shape);
     if (n->batched) shape[0] = round_up(shape[0], PAD);
-    *l = choose_panels(n->rank, shape, axis);
+    *l = choose_panels(n->rank, shape, axis, NULL);
     map_set(c->layout, copy, l);
     return copy;
 }

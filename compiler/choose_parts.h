@@ -40,9 +40,9 @@ Layout *choose_layout(Choose *c, Node *n);
 void choose_update_layouts(Choose *c);
 /* Row-major but for an axis that lies innermost, padded to whole vectors; */
 Layout choose_innermost(int rank, const long *shape, int axis);
-/* or of which PAD elements lie innermost, and panels of so many outermost: what a tile reads along
- * its sum is one stream then, in few cache sets and pages whatever the axis' length. */
-Layout choose_panels(int rank, const long *shape, int axis);
+/* or of which PAD elements lie innermost, and panels of so many outermost but for the axes marked
+ * (null: none): what a tile reads along its sum is one stream then, however long the axis is. */
+Layout choose_panels(int rank, const long *shape, int axis, const bool *outside);
 
 /* choose_operands.c: contractions read copies of what they would have to gather. */
 void choose_operands(Choose *c);

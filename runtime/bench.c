@@ -100,12 +100,12 @@ static void measure(Bench *b, bool resident, double seconds) {
     double fit = seconds / ((double)n * each);
     int slices = fit < MIN_SLICES ? MIN_SLICES : fit > MAX_SLICES ? MAX_SLICES : (int)fit;
     netc_profile_clear(b->s.net);
-    double before = netc_fma_peak(b->s.call.pool);
+    double before = netc_fma_peak(b->s.call.pool, b->s.net->target);
     for (int i = 0; i < slices; i++) {
         double begun = netc_now(), samples = 0;
         for (long k = 0; k < n; k++) samples += train(b, resident);
         rate[i] = samples / (netc_now() - begun);
-        double after = netc_fma_peak(b->s.call.pool);
+        double after = netc_fma_peak(b->s.call.pool, b->s.net->target);
         peaks[i] = (before + after) / 2;
         percent[i] = peaks[i] > 0 ? 100 * rate[i] * flops * 1e-9 / peaks[i] : 0;
         before = after;
