@@ -48,7 +48,7 @@ static Layout layout_for(const Choose *c, const Node *n) {
     if (n->batched && shape[0] > 1) shape[0] = round_up(shape[0], PAD);
     bool panels = n->rank > 1 && shape[n->rank - 1] > PAD && !map_get(c->shifted, n);
     if (!panels) return rows(n->rank, shape);
-    bool features[MAX_RANK]; /* what gradients of weights sum over, samples and steps, lies inside */
+    bool features[MAX_RANK]; /* gradients sum over samples and steps: these lie inside */
     for (int i = 0; i < n->rank; i++) features[i] = i >= n->batched && i != n->scan;
     return choose_panels(n->rank, shape, n->rank - 1, features);
 }

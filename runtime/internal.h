@@ -214,7 +214,7 @@ int netc_bench_inference(const netc_net *net, const netc_options *o);
 double netc_median(double *x, int n); /* sorts x */
 
 /* ---- peak.c ---- */
-/* What this machine can do now in float fma, in vectors of the target's width, on all threads of the
- * pool, in GFLOP/s; 0: unknown. */
+/* What this machine can do now in float fma, in vectors of the target's width, on all threads of
+ * the pool, in GFLOP/s; 0: unknown. */
 double netc_fma_peak(netc_pool *pool, const char *target);
 #endif

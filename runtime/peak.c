@@ -1,6 +1,6 @@
 /* peak.c: what the machine's fma units can do right now, as the measure of a benchmark: chains of
- * fused multiply-adds on registers alone, as many as hide their latency. On some machines vectors of
- * 512 bits reach twice as much as those of 256: what is compiled for the latter is held against
+ * fused multiply-adds on registers alone, as many as hide their latency. On some machines vectors
+ * of 512 bits reach twice as much as those of 256: what is compiled for the latter is held against
  * them.
  */
 #include "internal.h"
