@@ -24,15 +24,15 @@ Layout choose_innermost(int rank, const long *shape, int axis) {
     return l;
 }
 
-Layout choose_panels(int rank, const long *shape, int axis, const bool *outside) {
+Layout choose_panels(int rank, const long *shape, int axis, const int *place) {
     Layout l = {0};
     long panels = round_up(shape[axis], PAD) / PAD;
-    for (int i = 0; i < rank; i++)
-        if (i != axis && outside && outside[i]) l.piece[l.n++] = (struct Piece){i, 1, shape[i], 0};
-    if (panels > 1) l.piece[l.n++] = (struct Piece){axis, PAD, panels, 0};
-    for (int i = 0; i < rank; i++)
-        if (i != axis && !(outside && outside[i]))
-            l.piece[l.n++] = (struct Piece){i, 1, shape[i], 0};
+    for (int at = -1; at <= 2; at++) {
+        if (at == 0 && panels > 1) l.piece[l.n++] = (struct Piece){axis, PAD, panels, 0};
+        for (int i = 0; i < rank; i++)
+            if (i != axis && (place ? place[i] : 1) == at)
+                l.piece[l.n++] = (struct Piece){i, 1, shape[i], 0};
+    }
     l.piece[l.n++] = (struct Piece){axis, 1, PAD, 0};
     layout_close(&l);
     return l;
@@ -48,9 +48,9 @@ static Layout layout_for(const Choose *c, const Node *n) {
     if (n->batched && shape[0] > 1) shape[0] = round_up(shape[0], PAD);
     bool panels = n->rank > 1 && shape[n->rank - 1] > PAD && !map_get(c->shifted, n);
     if (!panels) return rows(n->rank, shape);
-    bool features[MAX_RANK]; /* gradients sum over samples and steps: these lie inside */
-    for (int i = 0; i < n->rank; i++) features[i] = i >= n->batched && i != n->scan;
-    return choose_panels(n->rank, shape, n->rank - 1, features);
+    int place[MAX_RANK]; /* gradients sum over steps and samples: these lie inside */
+    for (int i = 0; i < n->rank; i++) place[i] = i < n->batched ? 2 : i == n->scan ? 1 : -1;
+    return choose_panels(n->rank, shape, n->rank - 1, place);
 }
 
 static void note_shift(void *context, Expr *e) {
@@ -80,13 +80,15 @@ typedef struct WeightRead {
 
 /* Vectors along the axis; what the reader sums over lies inside. */
 static Layout layout_of_weight(const WeightRead *w, const Expr *read, int axis) {
-    bool results[MAX_RANK] = {false};
+    int place[MAX_RANK];
     if (lanes_are_samples(w->program->train, w->reader))
         return choose_innermost(read->n, read->node->shape, axis);
-    for (int i = 0; i < read->n; i++)
+    for (int i = 0; i < read->n; i++) {
+        place[i] = 1;
         for (int k = 0; k < w->reader->rank; k++)
-            results[i] |= e_uses(read->arg[i], w->reader->var[k]);
-    return choose_panels(read->n, read->node->shape, axis, results);
+            if (e_uses(read->arg[i], w->reader->var[k])) place[i] = -1;
+    }
+    return choose_panels(read->n, read->node->shape, axis, place);
 }
 
 static void note_weight(void *context, Expr *e) {

@@ -40,9 +40,10 @@ Layout *choose_layout(Choose *c, Node *n);
 void choose_update_layouts(Choose *c);
 /* Row-major but for an axis that lies innermost, padded to whole vectors; */
 Layout choose_innermost(int rank, const long *shape, int axis);
-/* or of which PAD elements lie innermost, and panels of so many outermost but for the axes marked
- * (null: none): what a tile reads along its sum is one stream then, however long the axis is. */
-Layout choose_panels(int rank, const long *shape, int axis, const bool *outside);
+/* or of which PAD elements lie innermost, and panels of so many outermost: what a tile reads along
+ * its sum is one stream then, however long the axis is. place[i] says where another axis lies: -1
+ * outside of the panels, 1 inside, 2 inside of those; null: 1 for all. */
+Layout choose_panels(int rank, const long *shape, int axis, const int *place);
 
 /* choose_operands.c: contractions read copies of what they would have to gather. */
 void choose_operands(Choose *c);

@@ -43,7 +43,9 @@ static long pass_of(const Node *n) {
     const Var *v = n->levels[0].var;
     long step = 1;
     while ((double)step * terms / (double)(v->hi + 1) < TERMS) step *= 2;
-    bool pays = v->batch && terms >= WORTH_PASSES && o.elements > SECOND_CACHE / 4;
+    bool samples = false;
+    for (int i = 0; i < n->n_levels; i++) samples |= n->levels[i].var->batch;
+    bool pays = samples && terms >= WORTH_PASSES && o.elements > SECOND_CACHE / 4;
     return pays && step <= v->hi && step <= PAD ? step : 0;
 }
 

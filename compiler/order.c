@@ -4,11 +4,12 @@
  * reduction; the graph is frozen, and its meaning is now exact to the bit.
  *
  * The order follows from index structure and shapes alone, never from the target or the number of
- * threads. A reduction whose results fill vectors is sequential in index order: its lanes are
- * results. One with few results, or over samples and two positions or more (the filters of a
- * convolution, whose operands have the samples innermost), sums in 16 lanes: over samples where
- * there are 16, else over the innermost variable. So does a long product of rows of two computed
- * tensors: both lie along the sum, and neither along any result.
+ * threads. A reduction whose results fill vectors is sequential in index order, but over samples
+ * and steps of a recurrence step by step: its lanes are results. One with few results, or over
+ * samples and two positions or more (the filters of a convolution, whose operands have the samples
+ * innermost), sums in 16 lanes: over samples where there are 16, else over the innermost variable.
+ * So does a long product of rows of two computed tensors: both lie along the sum, and neither along
+ * any result.
  */
 #include "passes.h"
 #include "rewrite.h"
@@ -63,6 +64,21 @@ static bool reads_by_data(const Node *n) {
     return found;
 }
 
+static void note_steps(void *context, Expr *e) {
+    void **c = context;
+    const Node *n = c[0];
+    if (e->op != OP_READ || e->node->scan < 0) return;
+    for (int i = 0; i < n->n_rvars; i++)
+        if (e_uses(e->arg[e->node->scan], n->rvar[i])) c[1] = n->rvar[i];
+}
+
+/* What n sums over of the steps of a recurrence, or null. */
+static Var *steps_rvar(const Node *n) {
+    void *c[2] = {(void *)n, NULL};
+    e_visit(n->body, note_steps, c);
+    return c[1];
+}
+
 static void order_node(Graph *g, Node *n) {
     Var *batch = batch_rvar(n), *split = NULL;
     long results = 1;
@@ -79,8 +95,12 @@ static void order_node(Graph *g, Node *n) {
     n->levels = NEW_ARRAY(g->program->arena, Level, n->n_rvars + 1);
     n->n_levels = 0;
     if (split) add_split(n, split, split != batch || !has_others);
+    /* A recurrence makes and takes all samples of a step: they lie together, and are summed so. */
+    Var *first = batch && !split ? steps_rvar(n) : NULL;
+    if (first) add_level(n, LEVEL_SEQ, first, 1, (int)first->hi + 1);
     for (int i = 0; i < n->n_rvars; i++)
-        if (n->rvar[i] != split) add_level(n, LEVEL_SEQ, n->rvar[i], 1, (int)n->rvar[i]->hi + 1);
+        if (n->rvar[i] != split && n->rvar[i] != first)
+            add_level(n, LEVEL_SEQ, n->rvar[i], 1, (int)n->rvar[i]->hi + 1);
 }
 
 void order(Graph *g) {
