@@ -39,31 +39,50 @@ Var *choose_lane(const Node *n, const Layout *l) {
 
 long choose_accumulators(const Target *t) { return t->registers == 32 ? 24 : 12; }
 
+typedef struct Loads {
+    const Tile *t;
+    double all, first; /* those of elements that no term before has loaded, but for a few */
+} Loads;
+
+/* Is v added to a variable of the sum in what e reads? Then the next terms read much the same. */
+static bool slides(const Node *n, const Expr *e, const Var *v) {
+    bool found = false;
+    for (int i = 0; i < e->n; i++)
+        for (int k = 0; k < n->n_rvars && e_uses(e->arg[i], v); k++)
+            found |= e_uses(e->arg[i], n->rvar[k]);
+    return found;
+}
+
 static void add_operand(void *context, Expr *e) {
-    void **c = context;
-    Tile *t = c[0];
-    double *loads = c[1];
+    Loads *x = context;
+    const Tile *t = x->t;
     if (e->op != OP_READ) return;
-    double count = t->lane && e_uses(e, t->lane) ? (double)t->vectors : 1;
-    for (int i = 0; i < t->n_vars; i++)
-        if (e_uses(e, t->var[i])) count *= (double)t->chosen[i];
-    *loads += count;
+    double count = t->lane && e_uses(e, t->lane) ? (double)t->vectors : 1, first = count;
+    for (int i = 0; i < t->n_vars; i++) {
+        if (!e_uses(e, t->var[i])) continue;
+        count *= (double)t->chosen[i];
+        if (!slides(t->n, e, t->var[i])) first *= (double)t->chosen[i];
+    }
+    x->all += count;
+    x->first += first;
 }
 
 static double cost(Tile *t) {
-    double loads = 0, accumulators = (double)t->vectors, waste = 1;
+    double accumulators = (double)t->vectors, waste = 1;
     for (int i = 0; i < t->n_vars; i++) {
         long extent = t->var[i]->hi + 1, f = t->chosen[i];
         accumulators *= (double)f;
         waste *= (double)((extent + f - 1) / f * f) / (double)extent;
     }
     if (accumulators > (double)choose_accumulators(t->target)) return 1e30;
-    void *c[2] = {t, &loads};
-    e_visit(t->n->body, add_operand, c);
+    Loads loads = {.t = t};
+    e_visit(t->n->body, add_operand, &loads);
     /* an FMA takes four cycles, and two may start in each */
     double few = accumulators < 8 ? 8 / accumulators : 1;
-    double work = loads > accumulators ? loads : accumulators;
-    return (work + 0.3 * loads) * waste * few / accumulators;
+    double work = loads.all > accumulators ? loads.all : accumulators;
+    /* a sum over samples is over much: only what its last terms loaded is still near */
+    double again = node_lanes(t->n) ? loads.all - loads.first : 0;
+    return (work + 0.3 * loads.all - 0.1 * again) * waste * few / accumulators;
 }
 
 static void search(Tile *t, int i) {
@@ -416,9 +435,10 @@ static long channels_of_tile(long channels, long room) {
     double least = 1e30;
     for (int i = 0; i < COUNT_OF(factors) && factors[i] <= room && factors[i] <= channels; i++) {
         long f = factors[i];
-        double waste = (double)((channels + f - 1) / f * f) / (double)channels + 0.5 / (double)f;
-        if (waste < least) {
-            least = waste;
+        double waste = (double)((channels + f - 1) / f * f) / (double)channels;
+        double worse = waste + 0.6 / (double)(f * f); /* where few share what is loaded */
+        if (worse < least) {
+            least = worse;
             best = f;
         }
     }
