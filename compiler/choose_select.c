@@ -16,6 +16,7 @@ enum {
     MIN_SAMPLES = 4,        /* that a sum over samples takes at a time, at least, */
     MAX_SAMPLES = 32,       /* and at most, */
     SAMPLES_BYTES = 65536,  /* while their operands have no more than this */
+    PASS = 32,              /* terms that a tile takes before the next one does, at least */
     SAMPLES_OF_PATCHES = 2  /* computed together where they share an operand block by block */
 };
 
@@ -308,10 +309,10 @@ static void add_loop(const Tile *t, NodeSchedule *ns, LoopKind kind, Var *v, lon
     PUSH(t->g->program->arena, ns->loops, spec);
 }
 
-/* Over the terms, with the tile's elements unrolled within. */
-static void add_terms(const Tile *t, NodeSchedule *ns) {
+/* Over the terms from level `first` on, with the tile's elements unrolled within. */
+static void add_terms(const Tile *t, NodeSchedule *ns, int first) {
     const Node *n = ns->node;
-    for (int i = 0; i < n->n_levels; i++)
+    for (int i = first; i < n->n_levels; i++)
         add_loop(t, ns, LOOP_FOR, n->levels[i].var, n->levels[i].div);
     for (int i = 0; i < t->n; i++) add_loop(t, ns, LOOP_UNROLL, t->var[i], 1);
     add_loop(t, ns, LOOP_LANE, t->lane, 1);
@@ -327,10 +328,24 @@ static void add_lane_blocks(const Tile *t, NodeSchedule *ns, Var *lane) {
         add_loop(t, ns, LOOP_FOR, lane, t->target->lanes > 1 ? t->target->lanes : BLOCK);
 }
 
+/* Of the samples that a kernel takes at a time, those whose operand stays near while one tile after
+ * another reads it: a pass. 0: all of them do. */
+static long samples_of_pass(const Tile *t) {
+    const Node *n = t->node;
+    long samples = select_samples(t->g, n), terms = 1;
+    double bytes = bytes_of_operand(t, 0);
+    if (!samples || (double)samples * bytes <= 2 * NEAR) return 0;
+    for (int i = 1; i < n->n_levels; i++) terms *= n->levels[i].count;
+    long pass = samples;
+    while (pass > 1 && (double)pass * bytes > NEAR && pass / 2 * terms >= PASS) pass /= 2;
+    return pass < samples ? pass : 0;
+}
+
 /* A sum that is a kernel of its own. */
 static void loops_of_sum(const Tile *t, NodeSchedule *ns, bool parallel) {
     const Node *n = ns->node;
     const Var *shared = NULL;
+    long pass = samples_of_pass(t);
     for (int i = 0; i < n->rank && parallel && !shared; i++) {
         Var *v = n->var[i];
         long step = extent_of(v) % 8 ? 1 : extent_of(v) / 8;
@@ -339,20 +354,30 @@ static void loops_of_sum(const Tile *t, NodeSchedule *ns, bool parallel) {
         add_loop(t, ns, LOOP_PARALLEL, v, step);
     }
     add_lane_blocks(t, ns, t->lane);
+    if (pass) add_loop(t, ns, LOOP_FOR, n->levels[0].var, pass);
     for (int i = 0; i < n->rank; i++)
         if (!in_tile(t, n->var[i])) add_loop(t, ns, LOOP_FOR, n->var[i], 1);
     add_tile_parts(t, ns);
-    add_terms(t, ns);
+    add_terms(t, ns, pass == 1 ? 1 : 0); /* a pass of one has chosen the sample */
 }
 
-/* Patches, computed for some samples and a block of lanes inside of the loops of their reader. */
+static long tile_elements(const Tile *t) {
+    long size = 1;
+    for (int i = 0; i < t->n; i++) size *= t->step[i];
+    return size;
+}
+
+/* Patches, computed for some samples and a block of lanes inside of the loops of their reader. The
+ * terms go by blocks where what all those of one patch read would not stay near until the next one
+ * reads much the same: between blocks, patches are in memory. */
 static void loops_of_patches(const Tile *t, NodeSchedule *ns, NodeSchedule *host, bool parallel) {
     Node *n = ns->node, *reader = host->node;
     Var *lane = reader->var[result_axis(n, lane_axis(n), reader)];
     bool samples = n->batched && extent_of(n->var[0]) > 1;
     double bytes = bytes_of_operand(t, t->n ? t->step[0] + 1 : 0); /* 1: winners differ */
     long terms = extent_of(n->rvar[0]), block = even_part(terms, (long)(NEAR / bytes));
-    bool blocks = n->n_rvars == 1 && block < terms;
+    bool stays = (double)(terms * tile_elements(t) * BLOCK * 4) <= NEAR;
+    bool blocks = n->n_rvars == 1 && block < terms && !stays;
     if (samples)
         add_loop(t, host, parallel ? LOOP_PARALLEL : LOOP_FOR, reader->var[0],
                  blocks ? SAMPLES_OF_PATCHES : 1);
@@ -362,7 +387,7 @@ static void loops_of_patches(const Tile *t, NodeSchedule *ns, NodeSchedule *host
     if (blocks) add_loop(t, ns, LOOP_FOR, n->rvar[0], block);
     for (int i = 0; i < n->rank; i++)
         if (!in_tile(t, n->var[i])) add_loop(t, ns, LOOP_FOR, n->var[i], 1);
-    add_terms(t, ns);
+    add_terms(t, ns, 0);
     long taps = 1;
     for (int i = 0; i < reader->n_rvars; i++) taps *= extent_of(reader->rvar[i]);
     for (int i = 0; i < reader->rank; i++)

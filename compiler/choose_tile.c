@@ -81,7 +81,8 @@ long choose_accumulators(const Target *t) { return t->registers == 32 ? 24 : 12;
 typedef struct Loads {
     const Tile *tile;
     long vectors;
-    double all, far; /* lines of the second are new for each term, and too many to stay near */
+    double all, again; /* the second of elements that the terms just before have loaded */
+    double far; /* lines that are new for each term, and too many to stay near */
 } Loads;
 
 /* Does each term read an element of its own? Windows that overlap do not. */
@@ -91,15 +92,28 @@ static bool is_by_terms(const Expr *read) {
     return true;
 }
 
+/* Is v added to a variable of the sum in what e reads? Then the next terms read much the same. */
+static bool slides(const Node *n, const Expr *e, const Var *v) {
+    bool found = false;
+    for (int i = 0; i < e->n; i++)
+        for (int k = 0; k < n->n_rvars && e_uses(e->arg[i], v); k++)
+            found |= e_uses(e->arg[i], n->rvar[k]);
+    return found;
+}
+
 static void add_operand(void *context, Expr *e) {
     Loads *x = context;
     const Tile *t = x->tile;
     if (e->op != OP_READ) return;
     bool lanes = t->lane && e_uses(e, t->lane);
-    double count = lanes ? (double)x->vectors : 1;
-    for (int i = 0; i < t->n_vars; i++)
-        if (e_uses(e, t->var[i])) count *= (double)t->chosen[i];
+    double count = lanes ? (double)x->vectors : 1, first = count;
+    for (int i = 0; i < t->n_vars; i++) {
+        if (!e_uses(e, t->var[i])) continue;
+        count *= (double)t->chosen[i];
+        if (!slides(t->n, e, t->var[i])) first *= (double)t->chosen[i];
+    }
     x->all += count;
+    x->again += count - first;
     double bytes = count * (double)t->width * 4;
     if (lanes && is_by_terms(e) && bytes * t->terms > NEAR) x->far += bytes / LINE;
 }
@@ -114,7 +128,8 @@ static double time_of_term(const Tile *t, long vectors) {
     if (time < IN_FLIGHT) time = IN_FLIGHT;
     if (time < x.all) time = x.all;
     if (time < x.far * LINE_TIME) time = x.far * LINE_TIME;
-    return time + 0.3 * x.all;
+    /* a sum over samples is over much: only what its last terms loaded is still near */
+    return time + 0.3 * x.all - (node_lanes(t->n) ? 0.1 * x.again : 0);
 }
 
 /* The time that an FMA takes, in the time of one: of all lanes, the last tile's are fewer. */
@@ -475,9 +490,10 @@ static long channels_of_tile(long channels, long room) {
     double least = 1e30;
     for (int i = 0; i < COUNT_OF(factors) && factors[i] <= room && factors[i] <= channels; i++) {
         long f = factors[i];
-        double waste = (double)((channels + f - 1) / f * f) / (double)channels + 0.5 / (double)f;
-        if (waste < least) {
-            least = waste;
+        double waste = (double)((channels + f - 1) / f * f) / (double)channels;
+        double worse = waste + 0.6 / (double)(f * f); /* where few share what is loaded */
+        if (worse < least) {
+            least = worse;
             best = f;
         }
     }
