@@ -1,8 +1,13 @@
-/* choose_blocks.c: small kernels in a row run by blocks of samples, each thread with its own.
+/* choose_blocks.c: kernels in a row run by blocks of samples, each thread with its own.
  *
- * Requires: the items of a schedule. Establishes: the same items, kernels that are too small for
- * threads of their own in a common loop over blocks of samples where each reads of the others only
- * its own sample. They would each be done by one thread while the others wait.
+ * Requires: the items of a schedule. Establishes: the same items, kernels where each reads of the
+ * others only its own sample in a common loop over blocks of samples. What one leaves the next
+ * finds in the cache of the same processor, and threads wait for each other once for all of them.
+ * Kernels that are too small for threads of their own would each be done by one thread while the
+ * others wait.
+ *
+ * Kernels whose threads share features, because their weights are more than their samples, stay
+ * apart (choose_tile.c: weights_stay).
  */
 #include "choose_parts.h"
 
@@ -69,10 +74,22 @@ static bool is_of_samples(const NodeSchedule *ns) {
     return true;
 }
 
-static bool is_serial_kernel(Schedule *s, const Item *item) {
-    const NodeSchedule *ns = item->kernel;
-    return item->kind == ITEM_KERNEL && !graph_updated_by(s->graph, ns->node) &&
-           (ns->loops.n == 0 || ns->loops.at[0].kind != LOOP_PARALLEL);
+static bool is_parallel(const NodeSchedule *ns) {
+    return ns->loops.n && ns->loops.at[0].kind == LOOP_PARALLEL;
+}
+
+static bool is_kernel(const Schedule *s, const Item *item) {
+    return item->kind == ITEM_KERNEL && !graph_updated_by(s->graph, item->kernel->node);
+}
+
+/* May the kernel's threads share samples as well as they share what they do? */
+static bool may_share_samples(const Schedule *s, const NodeSchedule *ns) {
+    enum { FEW_BLOCKS = 4 }; /* fewer would leave threads without any */
+    if (!is_of_samples(ns)) return false;
+    if (!is_parallel(ns)) return true;
+    const Var *lane = choose_lane(ns->node, &ns->layout);
+    bool samples = ns->loops.at[0].var->batch || (lane && lane->batch);
+    return samples && s->graph->batch >= FEW_BLOCKS * PAD;
 }
 
 static void cut_steps(NodeSchedule *ns) {
@@ -83,14 +100,36 @@ static void cut_steps(NodeSchedule *ns) {
     for (int i = 0; i < ns->attached.n; i++) cut_steps(ns->attached.at[i]);
 }
 
+/* Tasks of a few samples pass by all weights, which a block's samples do together: their loop goes
+ * inside of the one over the lanes. */
+static void samples_inside_of_lanes(NodeSchedule *ns) {
+    const Var *lane = choose_lane(ns->node, &ns->layout);
+    LoopSpec *loop = ns->loops.at;
+    if (ns->loops.n < 2 || loop[1].kind != LOOP_FOR || !loop[0].var->batch) return;
+    if (loop[1].var != lane) return;
+    for (int i = 0; i < ns->attached.n; i++)
+        if (ns->attached.at[i]->depth == 1) return;
+    LoopSpec samples = loop[0];
+    loop[0] = loop[1];
+    loop[1] = samples;
+}
+
+static void run_in_block(NodeSchedule *ns) {
+    if (is_parallel(ns)) {
+        ns->loops.at[0].kind = LOOP_FOR;
+        samples_inside_of_lanes(ns);
+    }
+    cut_steps(ns);
+}
+
 /* The kernels from items[0] on that can run by blocks of samples; those between that cannot go
  * before or after. Returns how many items it has dealt with. */
 static int block_from(Schedule *s, Item *const *items, int n, Items *to) {
     Arena *a = s->graph->program->arena;
     Items before = {0}, members = {0}, after = {0};
     int i = 0;
-    for (; i < n && is_serial_kernel(s, items[i]); i++) {
-        if (is_of_samples(items[i]->kernel) && reads_own_samples(s, items[i], &members) &&
+    for (; i < n && is_kernel(s, items[i]); i++) {
+        if (may_share_samples(s, items[i]->kernel) && reads_own_samples(s, items[i], &members) &&
             !reads_any(s, items[i], &after))
             PUSH(a, members, items[i]);
         else if (!reads_any(s, items[i], &members) && !reads_any(s, items[i], &after))
@@ -103,7 +142,7 @@ static int block_from(Schedule *s, Item *const *items, int n, Items *to) {
         Item *block = NEW(a, Item);
         *block = (Item){.kind = ITEM_LOOP, .step = PAD, .parallel = true};
         for (int j = 0; j < members.n; j++) {
-            cut_steps(members.at[j]->kernel);
+            run_in_block(members.at[j]->kernel);
             PUSH(a, block->items, members.at[j]);
         }
         PUSH(a, *to, block);

@@ -233,6 +233,15 @@ static bool find_shared_tile(Tile *t, const Node *n, long lanes, const bool *who
     return true;
 }
 
+/* A tile of few samples, if it is about as good: a kernel with one fits into a block of samples
+ * with its neighbors (choose_blocks.c). */
+static void find_tile_of_block(Tile *t, const Node *n, const bool *whole) {
+    const double WORSE = 1.25;
+    Tile block = *t;
+    find_tile(&block, n, PAD, whole);
+    if (block.best_cost <= WORSE * t->best_cost) *t = block;
+}
+
 static bool parallel_is_legal(const Var *v, long step) {
     return v->batch || (v->hi + 1) % step == 0;
 }
@@ -373,6 +382,7 @@ void choose_contraction_loops(const Schedule *s, const Graph *g, const Target *t
     long lanes = !lane_is_output ? 0 : lane->hi + 1;
     if (lane_is_output && lane->batch) lanes = round_up(lanes, PAD);
     find_tile(&t, n, lanes, whole);
+    if (parallel && lane_is_output && lane->batch) find_tile_of_block(&t, n, whole);
     bool stay = parallel && lane_is_output && weights_stay(g, &t) &&
                 find_shared_tile(&t, n, lanes, whole);
     long panel = t.vectors * width;

@@ -32,6 +32,9 @@ struct Buffer {
     Node *node;       /* what it holds; null for scalars */
     size_t offset;    /* ARENA, SCALARS: bytes, from plan */
     int first, last;  /* steps between which its contents are needed, from plan */
+    const struct Step *region; /* whose tasks first use it, each only its own `block` bytes, */
+    int region_first, region_last; /* in these of their steps; from plan too */
+    size_t block;
     const char *shape; /* "[64, 128] as 0 1:144", for people */
 };
 
@@ -105,6 +108,8 @@ typedef struct LoopFunction {
 LoopFunction *lower(const Schedule *s, const Layouts *l);
 void sections(LoopFunction *f);
 void plan(LoopFunction *f);
+/* Do the two lie in one place that each task uses for the one, then for the other? */
+bool plan_in_turn(const Buffer *a, const Buffer *b);
 void loop_print(Text *t, const LoopFunction *f);
 void loop_verify(const LoopFunction *f, const char *pass);
 

@@ -666,38 +666,41 @@ static void train(const netc_call *call) {
 
 /* linear1 of linear (plain.net:9), relu1 of relu (plain.net:9) */
 static __attribute__((noinline)) void eval_relu1(const float *restrict linear1_b, const float
-        *restrict linear1_W, const float *restrict x, float *restrict relu1, long n) {
-    vf linear1_0[12];
+        *restrict linear1_W, const float *restrict x, float *restrict relu1, long block) {
+    for (long n = 0; n < 4; n++) {
+        vf linear1_0[12];
 #pragma GCC unroll 4
-    for (long n2 = 0; n2 < 4; n2++) {
+        for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 3
-        for (long v = 0; v < 3; v++) {
-            linear1_0[3 * n2 + v] = vf_load(linear1_b + 8 * v);
+            for (long v = 0; v < 3; v++) {
+                linear1_0[3 * n2 + v] = vf_load(linear1_b + 8 * v);
+            }
         }
-    }
-    for (long f0 = 0; f0 < 28; f0++) {
-        for (long f1 = 0; f1 < 7; f1++) {
+        for (long f0 = 0; f0 < 28; f0++) {
+            for (long f1 = 0; f1 < 7; f1++) {
 #pragma GCC unroll 4
-            for (long f12 = 0; f12 < 4; f12++) {
+                for (long f12 = 0; f12 < 4; f12++) {
 #pragma GCC unroll 4
-                for (long n2 = 0; n2 < 4; n2++) {
+                    for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 3
-                    for (long v = 0; v < 3; v++) {
-                        linear1_0[3 * n2 + v] = vf_fma(vf_load(linear1_W + 448 * f0 + 64 * f1 + 16 *
-                                f12 + 12544 * (v / 2) + 8 * (v % 2)), vf_set(x[3136 * n + 28 * f0 +
-                                4 * f1 + f12 + 784 * n2]), linear1_0[3 * n2 + v]);
+                        for (long v = 0; v < 3; v++) {
+                            linear1_0[3 * n2 + v] = vf_fma(vf_load(linear1_W + 448 * f0 + 64 * f1 +
+                                    16 * f12 + 12544 * (v / 2) + 8 * (v % 2)), vf_set(x[12544 *
+                                    block + 3136 * n + 28 * f0 + 4 * f1 + f12 + 784 * n2]),
+                                    linear1_0[3 * n2 + v]);
+                        }
                     }
                 }
             }
         }
-    }
 #pragma GCC unroll 4
-    for (long n2 = 0; n2 < 4; n2++) {
+        for (long n2 = 0; n2 < 4; n2++) {
 #pragma GCC unroll 3
-        for (long v = 0; v < 3; v++) {
-            vf_store(relu1 + 64 * n + 16 * n2 + 1024 * (v / 2) + 8 * (v % 2),
-                    vf_select(vf_le(linear1_0[3 * n2 + v], vf_set(0.0f)), vf_set(0.0f), linear1_0[3
-                    * n2 + v]));
+            for (long v = 0; v < 3; v++) {
+                vf_store(relu1 + 256 * block + 64 * n + 16 * n2 + 1024 * (v / 2) + 8 * (v % 2),
+                        vf_select(vf_le(linear1_0[3 * n2 + v], vf_set(0.0f)), vf_set(0.0f),
+                        linear1_0[3 * n2 + v]));
+            }
         }
     }
 }
@@ -899,17 +902,9 @@ static void eval_task0(void *context, int task) {
     char *state = call->state, *arena = call->arena;
     long count = call->count;
     (void)state, (void)arena, (void)count;
-    long n = task;
-    eval_relu1((float *)(state + 100416), (float *)(state + 0), call->x, (float *)(arena + 0), n);
-}
-
-static void eval_task1(void *context, int task) {
-    const netc_task *around = context;
-    const netc_call *call = around->call;
-    char *state = call->state, *arena = call->arena;
-    long count = call->count;
-    (void)state, (void)arena, (void)count;
     long block = task;
+    eval_relu1((float *)(state + 100416), (float *)(state + 0), call->x, (float *)(arena + 0),
+            block);
     eval_linear2((float *)(state + 101952), (float *)(state + 100608), (float *)(arena + 0), (float
             *)(arena + 8256), block);
     eval_softmax_cross_entropy1_top((float *)(arena + 8256), (float *)(arena + 15040), block);
@@ -924,8 +919,7 @@ static void eval(const netc_call *call) {
     char *state = call->state, *arena = call->arena;
     long count = call->count;
     (void)state, (void)arena, (void)count;
-    netc_parallel(call->pool, eval_task0, &(netc_task){call, {0}}, (int)(((count + 3) / 4)));
-    netc_parallel(call->pool, eval_task1, &(netc_task){call, {0}}, (int)(((count + 15) / 16)));
+    netc_parallel(call->pool, eval_task0, &(netc_task){call, {0}}, (int)(((count + 15) / 16)));
 }
 
 /* linear1 of linear (plain.net:9) */
