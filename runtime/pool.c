@@ -8,7 +8,7 @@
  * a thread that comes late finds another number, or nothing left, and has changed nothing. So the
  * caller waits for tasks, never for threads, and a thread that the machine does not run just then
  * costs nothing unless it is in the middle of a task. Whoever waits spins for some tens of
- * microseconds, then sleeps.
+ * microseconds, then sleeps: not longer, because the one it waits for may want its processor.
  *
  * A worker that is woken on the processor of another thread of the pool would run only when that
  * one does not, and between short sleeps the machine sees no reason to move it. So it moves itself
@@ -23,10 +23,11 @@
 #include <unistd.h>
 
 enum {
-    SPINS = 2000,
+    TURNS = 16, /* of spinning between two looks at the clock */
     MAX_THREADS = 1024,
     SHARE_BITS = 18 /* of a share's first task, and of its end; above them the region */
 };
+static const double longest_spin = 50e-6; /* seconds */
 static const uint32_t largest = (1u << SHARE_BITS) - 1;
 typedef void task_function(void *context, int task);
 
@@ -65,6 +66,21 @@ static void relax(void) {
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
+}
+
+typedef struct Spin {
+    int turns;
+    double begun; /* about */
+} Spin;
+
+/* A pause between two looks at what is waited for; false: it has been long enough. By the clock,
+ * because a pause takes some processors ten times as long as others. */
+static bool spin(Spin *s) {
+    relax();
+    if (++s->turns % TURNS) return true;
+    double now = netc_now();
+    if (s->turns == TURNS) s->begun = now;
+    return now - s->begun < longest_spin;
 }
 
 static uint64_t share_of(uint32_t region, uint32_t first, uint32_t end) {
@@ -110,10 +126,10 @@ static void work(netc_pool *p, uint32_t region, int number) {
 
 /* Returns whether it slept. */
 static bool wait_for_region(netc_pool *p, uint32_t seen) {
-    for (int i = 0; i < SPINS; i++) {
+    Spin s = {0};
+    do {
         if (atomic_load(&p->region) != seen || atomic_load(&p->quit)) return false;
-        relax();
-    }
+    } while (spin(&s));
     pthread_mutex_lock(&p->mutex);
     atomic_fetch_add(&p->asleep, 1);
     while (atomic_load(&p->region) == seen && !atomic_load(&p->quit))
@@ -154,10 +170,10 @@ static void *worker(void *context) {
 }
 
 static void wait_for_units(netc_pool *p, int units) {
-    for (int i = 0; i < SPINS; i++) {
+    Spin s = {0};
+    do {
         if (atomic_load(&p->done) == units) return;
-        relax();
-    }
+    } while (spin(&s));
     pthread_mutex_lock(&p->mutex);
     atomic_store(&p->waiting, true);
     while (atomic_load(&p->done) != units) pthread_cond_wait(&p->finished, &p->mutex);
