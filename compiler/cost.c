@@ -4,20 +4,18 @@
  * computed in the innermost loop that it depends on, by its variables or by what it loads being
  * stored to there, since compilers take the rest out of loops; unrolled loops repeat it as often as
  * it has different values. What is computed in a loop keeps the units of the machine busy: the one
- * that is busiest says how long. Values that follow from each other take the latency of all of
- * them, unless enough of the instructions around fit into the machine's window to hide it. Values
- * that registers have no room for are loaded again.
+ * that is busiest says how long (cost_time.c).
  */
 #include "cost_parts.h"
 #include <math.h>
 #include <string.h>
 
-/* A machine as there are many, with AVX2 or AVX-512, at 3.7 GHz. */
+/* A machine as there are many, with AVX2 or AVX-512, at 3 GHz. */
 static const Machine machine = {
-    .width = 8, .issue = 6, .fma = 2, .arithmetic = 4, .load = 2, .store = 1, .forward = 8,
-    .gather = 1.15, .window = 256,
-    .cache = {{32 << 10, 1.3, 2, 4}, {5 << 17, 2.7, 5, 60}, {16 << 20, 8, 20, 80}},
-    .hertz = 3.7e9,
+    .width = 16, .issue = 6, .fma = 2, .arithmetic = 4, .load = 2, .store = 1, .forward = 5,
+    .gather = 0.5, .window = 512,
+    .cache = {{48 << 10, 1.3, 2, 2, 4.4}, {5 << 18, 2.7, 5, 60, 8}, {16 << 20, 8, 20, 80, 20}},
+    .hertz = 3e9,
 };
 
 const Machine *machine_of(const Target *t) { return &machine; }
@@ -28,7 +26,8 @@ static Loop *enter(Nest *x, int kind, Var *var, double trip, long lo, long hi) {
     Loop *l = NEW(x->arena, Loop), *up = x->depth ? x->at[x->depth - 1] : NULL;
     if (x->depth == MAX_DEPTH) die("loops nest too deep");
     *l = (Loop){.kind = kind, .var = var, .trip = trip, .lo = lo, .hi = hi, .value = lo, .up = up,
-                .depth = x->depth, .routine = x->routine, .runs = up ? up->runs * up->trip : 1};
+                .depth = x->depth, .routine = x->routine, .beside = 1,
+                .runs = up ? up->runs * up->trip : 1};
     l->written = map_new(x->arena);
     l->seen = map_new(x->arena);
     l->held = map_new(x->arena);
@@ -95,7 +94,9 @@ typedef struct Walk {
     Nest *x;
     Map *bits; /* Expr -> the loops it depends on, and 1 << MAX_DEPTH, so that it is not null */
     Stmt *stmt;
-    double fma; /* of this statement */
+    double fma;   /* of this statement */
+    int side;     /* the unrolled loop whose rounds compilers put side by side, or -1: */
+    double share; /* vectors of these are such a share of them */
 } Walk;
 
 static uint64_t written_in(const Nest *x, const Buffer *b) {
@@ -149,11 +150,6 @@ static double instances(Nest *x, const Loop *home, Expr *e, uint64_t bits) {
     return share;
 }
 
-static double turns(const Nest *x, int lanes) {
-    int width = x->machine->width;
-    return (double)((lanes + width - 1) / width);
-}
-
 /* Do pieces of `lanes` floats at this offset begin where a vector may be loaded at once? */
 static bool is_aligned(Expr *offset, int lanes) {
     long m = lanes;
@@ -167,23 +163,27 @@ static bool is_aligned(Expr *offset, int lanes) {
 
 /* Times a piece must be loaded or stored for all of it. */
 static double pieces_of(Nest *x, const Buffer *b, Expr *offset, int lanes) {
-    double n = turns(x, b->narrow == 4 ? lanes : 1);
+    double n = cost_turns(x, b->narrow == 4 ? lanes : 1);
     if (lanes <= 1 || b->narrow != 4 || is_aligned(offset, lanes)) return n;
     return n * (lanes >= 16 ? 2 : 1.5);
 }
 
-/* Where compilers look for vectors: loops around none, whose iterations use neighbors. */
+/* Where compilers look for vectors: loops around none, whose iterations use neighbors. What is
+ * loaded from further apart they put together element by element. */
 static void note_neighbors(Nest *x, Loop *home, const Buffer *b, Expr *offset, int lanes,
-                           bool store) {
+                           double n, bool store) {
+    enum { MOST_SPREAD = 4 };
     double stride = fabs(cost_stride(x, offset, home->depth));
-    if (lanes > 1 || (store && stride != 1) || stride > 4 || b->narrow != 4) home->apart = true;
-    if (stride > home->spread) home->spread = stride;
+    if (lanes > 1 || (store && stride != 1) || b->narrow != 4) home->apart = true;
+    if (home->var && !cost_is_affine(offset, home->var)) home->apart = true;
+    if (stride > MOST_SPREAD) home->singly += n;
+    else if (stride > home->spread) home->spread = stride;
 }
 
 static void count_load(Nest *x, Loop *home, const Expr *e, double n) {
     const Machine *m = x->machine;
     const Buffer *b = e->buffer;
-    note_neighbors(x, home, b, e->arg[0], e->lanes, false);
+    note_neighbors(x, home, b, e->arg[0], e->lanes, n, false);
     if (e->arg[0]->lanes > 1) {
         double slow = e->type == T_F32 ? 1 : 1.5; /* element by element */
         home->port[PORT_LOAD] += n * e->lanes * m->gather * slow;
@@ -196,22 +196,32 @@ static void count_load(Nest *x, Loop *home, const Expr *e, double n) {
     home->port[PORT_LOAD] += n * pieces / m->load;
 }
 
+static void count_units(Nest *x, Loop *home, const Expr *e, double n) {
+    const Machine *m = x->machine;
+    Units u = cost_units(e);
+    double t = cost_turns(x, e->op == OP_TREE ? x->f->target->lanes : e->lanes);
+    home->port[PORT_ISSUE] += n * u.issue / m->issue;
+    home->port[PORT_FMA] += n * t * u.fma / m->fma;
+    home->port[PORT_ARITHMETIC] += n * t * u.arithmetic / m->arithmetic;
+    home->port[PORT_DIVIDE] += n * cost_divide(e);
+}
+
 /* Counts e in the loop that computes it, once for equal expressions there. */
 static void count(void *context, Expr *e) {
     Walk *w = context;
     Nest *x = w->x;
-    const Machine *m = x->machine;
     if (e->op == OP_CONST || e->op == OP_VAR || e->op == OP_HOST || e->op == OP_IOTA) return;
     if (e->op == OP_LOAD && is_register(x, e->buffer)) return;
     uint64_t bits = bits_of(w, e);
     Loop *home = home_of(x, bits), *here = home_of(x, ~(uint64_t)0);
     double n = instances(x, home, e, bits), all = n * home->runs * home->trip;
     bool outside = home != here;
-    if (map_get(home->seen, e)) return;
+    if (map_get(home->seen, e) && !stays_inside(e)) return;
     map_set(home->seen, e, e);
+    double share = w->side > home->depth && bits >> w->side & 1 ? w->share : 1;
     if (e->op == OP_LOAD) {
-        cost_access(x, e->buffer, e->arg[0], e->lanes);
-        count_load(x, home, e, all);
+        cost_access(x, e->buffer, e->arg[0], e->lanes, false);
+        count_load(x, home, e, all * share);
         if (outside && e->lanes > 1) here->kept += n;
         return;
     }
@@ -219,11 +229,7 @@ static void count(void *context, Expr *e) {
         if (outside) here->kept += n;
         return;
     }
-    Units u = cost_units(e);
-    double t = turns(x, e->op == OP_TREE ? x->f->target->lanes : e->lanes);
-    home->port[PORT_ISSUE] += all * u.issue / m->issue;
-    home->port[PORT_FMA] += all * t * u.fma / m->fma;
-    home->port[PORT_ARITHMETIC] += all * t * u.arithmetic / m->arithmetic;
+    count_units(x, home, e, all * share);
     if (cost_is_flop(e))
         x->cost[x->routine].executed += all * e->lanes * (e->op == OP_FMA ? 2 : 1);
     if (e->op == OP_FMA) w->fma += all * e->lanes;
@@ -244,6 +250,16 @@ static void add_to_chain(Nest *x, Loop *l, const Stmt *s, double carried, double
     c->inside += inside;
 }
 
+/* Adds to the time that a sum in a register takes from its declaration on. */
+static void delay(Nest *x, const Expr *sum, double cycles) {
+    double *all = map_get(x->delays, sum);
+    if (!all) {
+        all = NEW(x->arena, double);
+        map_set(x->delays, sum, all);
+    }
+    *all += cycles;
+}
+
 /* A chain takes its time in each loop whose iterations follow from each other, and within an
  * iteration of the innermost one. */
 static void count_chain(Walk *w) {
@@ -253,7 +269,10 @@ static void count_chain(Walk *w) {
     const Loop *here = home_of(x, ~(uint64_t)0);
     double l = cost_latency(s);
     Expr *same = v_load(x->f->graph->program->pool, s->buffer, s->offset, NULL, s->value->lanes);
-    if (l < 0 && map_get(here->seen, same)) l = LATENCY; /* by way of a register */
+    if (l < 0 && map_get(here->seen, same)) { /* by way of a register, and what it adds up */
+        double *sum = map_get(x->delays, s->value);
+        l = sum && *sum > LATENCY ? *sum : LATENCY;
+    }
     if (l <= 0) return;
     uint64_t vars = cost_vars(x, s->offset);
     bool kept = !(vars >> here->depth & 1) && here->depth > x->base; /* in a register meanwhile */
@@ -268,6 +287,7 @@ static void count_chain(Walk *w) {
         loop->apart = true;
         add_to_chain(x, loop, s, l, 0);
     }
+    if (is_register(x, s->buffer)) delay(x, same, l);
 }
 
 /* --- statements --- */
@@ -291,9 +311,52 @@ static void hold(void *context, Expr *e) {
     home->registers += cost_distinct(x, e->arg[0], over);
 }
 
+/* Do the rounds of the loop at `level` load neighbors, or all the same? */
+typedef struct Neighbors {
+    Nest *x;
+    int level;
+    bool apart;
+} Neighbors;
+
+static void note_apart(void *context, Expr *e) {
+    Neighbors *b = context;
+    if (e->lanes > 1) b->apart = true;
+    if (e->op != OP_LOAD) return;
+    double stride = cost_stride(b->x, e->arg[0], b->level);
+    b->apart |= stride != 0 && stride != 1;
+    b->apart |= e->buffer->narrow != 4 || !cost_is_affine(e->arg[0], b->x->at[b->level]->var);
+}
+
+/* So many vectors of 4, 8, ... elements, and single ones, are `trip` elements. */
+static double short_vectors(const Nest *x, long trip) {
+    long lanes = x->f->target->lanes, n = trip / lanes, rest = trip % lanes;
+    for (lanes /= 2; lanes >= 4; lanes /= 2) {
+        n += rest / lanes;
+        rest %= lanes;
+    }
+    return (double)(n + rest);
+}
+
+/* Compilers make short vectors of the rounds of an unrolled loop that work on neighbors. */
+static void find_side(Nest *x, const Stmt *s, Walk *w) {
+    enum { LEAST = 4 };
+    int i = x->depth - 1;
+    const Loop *l = x->at[i];
+    w->side = -1;
+    if (is_register(x, s->buffer) || s->cond || x->f->target->lanes == 1) return;
+    if (l->kind != LOOP_TEXT || l->trip < LEAST || !cost_is_affine(s->offset, l->var)) return;
+    if (s->value->lanes > 1 || cost_stride(x, s->offset, i) != 1) return;
+    Neighbors b = {x, i, false};
+    e_visit(s->value, note_apart, &b);
+    if (b.apart) return;
+    w->side = i;
+    w->share = short_vectors(x, (long)l->trip) / l->trip;
+}
+
 static void store(Nest *x, Stmt *s) {
     const Machine *m = x->machine;
     Walk w = {.x = x, .bits = map_new(x->arena), .stmt = s};
+    find_side(x, s, &w);
     e_visit(s->value, count, &w);
     e_visit(s->offset, count, &w);
     if (s->cond) e_visit(s->cond, count, &w);
@@ -308,10 +371,11 @@ static void store(Nest *x, Stmt *s) {
     if (is_register(x, s->buffer)) return;
     double n = instances(x, home, NULL, ~(uint64_t)0) * home->runs * home->trip;
     int lanes = s->value->lanes;
+    if (w.side > home->depth) n *= w.share;
     home->port[PORT_ISSUE] += n / m->issue;
     home->port[PORT_STORE] += n * pieces_of(x, s->buffer, s->offset, lanes) / m->store;
-    cost_access(x, s->buffer, s->offset, lanes);
-    note_neighbors(x, home, s->buffer, s->offset, lanes, true);
+    cost_access(x, s->buffer, s->offset, lanes, true);
+    note_neighbors(x, home, s->buffer, s->offset, lanes, n, true);
 }
 
 /* A block is loaded row by row and turned by exchanging halves. */
@@ -329,11 +393,16 @@ static void columns(Nest *x, const Stmt *s) {
 
 static void walk(Nest *x, const Body *body);
 
+/* Compilers rarely take a test out of a loop: where it stands, each part of it is a sum, a
+ * comparison and a branch. */
 static void walk_if(Nest *x, const Stmt *s) {
+    enum { TEST = 3 };
     double share = cost_share(x, s->cond);
     Loop *home = home_of(x, cost_vars(x, s->cond)), *here = home_of(x, ~(uint64_t)0);
-    here->apart = true;
-    if (home == here) home->port[PORT_ISSUE] += 3 * home->runs * home->trip / x->machine->issue;
+    if (home == here) here->apart = true;
+    Expr **part;
+    double n = instances(x, here, NULL, ~(uint64_t)0) * here->runs * here->trip;
+    here->port[PORT_ISSUE] += n * TEST * e_conjuncts(x->arena, s->cond, &part) / x->machine->issue;
     for (int side = 0; side < 2; side++) {
         const Body *b = side ? &s->other : &s->body;
         if (!b->n) continue;
@@ -356,6 +425,8 @@ static void walk_nest(Nest *x, Stmt *const *nest, int n, const Body *body) {
     bool text = cost_is_text(s);
     Loop *l = enter(x, text ? LOOP_TEXT : LOOP_REAL, s->var, trip, lo, most > lo ? most - 1 : lo);
     note_written(l, body);
+    if (n == 1 && body == &s->body && trip >= 1 && cost_is_lanes(s))
+        l->beside = cost_vectors(x, trip) / trip;
     if (!text) l->port[PORT_ISSUE] += l->runs * l->trip * 2 / x->machine->issue;
     walk_nest(x, nest + 1, n - 1, body);
     leave(x);
@@ -400,90 +471,6 @@ static void walk(Nest *x, const Body *body) {
     }
 }
 
-/* --- times --- */
-
-static double busiest(const Loop *l) {
-    double most = 0;
-    for (int i = 0; i < N_PORTS; i++)
-        if (l->port[i] > most) most = l->port[i];
-    return most;
-}
-
-/* Values beyond the registers are stored and loaded again, or only loaded. */
-static void spill(Nest *x, Loop *l) {
-    enum { SPARE = 2 };
-    const Machine *m = x->machine;
-    double room = x->f->target->registers - SPARE, t = turns(x, x->f->target->lanes);
-    double over = 1.25 * (l->registers - room), iterations = l->runs * l->trip;
-    if (over > 0) {
-        l->port[PORT_LOAD] += over * iterations * t / m->load;
-        l->port[PORT_STORE] += over * iterations * t / m->store;
-        l->port[PORT_ISSUE] += 2 * over * iterations / m->issue;
-        room = l->registers;
-    }
-    double again = l->registers + l->kept - room;
-    if (again > l->kept) again = l->kept;
-    if (again > 0) {
-        l->port[PORT_LOAD] += again * iterations * t / m->load;
-        l->port[PORT_ISSUE] += again * iterations / m->issue;
-    }
-}
-
-static bool has_loops(const Loop *l) {
-    for (int i = 0; i < l->inner.n; i++)
-        if (l->inner.at[i]->kind == LOOP_REAL || has_loops(l->inner.at[i])) return true;
-    return false;
-}
-
-/* What compilers make vectors of takes so much of the time. */
-static double share_of_vectors(Nest *x, const Loop *l) {
-    int lanes = x->f->target->lanes;
-    if (lanes == 1 || l->kind != LOOP_REAL || l->apart || l->trip < 4 || !l->var) return 1;
-    if (has_loops(l)) return 1;
-    double vectors = floor(l->trip / lanes), rest = l->trip - vectors * lanes;
-    double each = rest > 0 ? rest / 4 + 2 : 0;
-    each = vectors * turns(x, lanes) * (l->spread > 1 ? l->spread : 1) +
-           (each < rest ? each : rest);
-    return each < l->trip ? each / l->trip : 1;
-}
-
-/* Cycles of `times` chains, as many of which run side by side as fit into the window. */
-static double unhidden(Nest *x, double chain, double instructions, double times) {
-    double each = instructions / times, beside = x->machine->window / (each > 1 ? each : 1);
-    return chain * times / (beside > 1 ? beside : 1);
-}
-
-/* Cycles of all runs of l, its instructions into *issued. */
-static double time_of(Nest *x, Loop *l, double *issued) {
-    if (l->kind == LOOP_REAL) spill(x, l);
-    double share = share_of_vectors(x, l), own = busiest(l) * share;
-    double instructions = l->port[PORT_ISSUE] * x->machine->issue * share;
-    for (int i = 0; i < l->inner.n; i++) {
-        double n = 0;
-        own += time_of(x, l->inner.at[i], &n);
-        instructions += n;
-    }
-    for (int i = 0; i < l->chains.n && l->runs > 0; i++) {
-        const Chain *c = &l->chains.at[i];
-        double carried = unhidden(x, c->carried, instructions, l->runs);
-        double inside = unhidden(x, c->inside, instructions, l->runs * l->trip);
-        if (carried > own) own = carried;
-        if (inside > own) own = inside;
-    }
-    *issued += instructions;
-    return own;
-}
-
-static void add_times(Nest *x, Loop *l) {
-    double n = 0;
-    if (l->routine >= 0) {
-        KernelCost *k = &x->cost[l->routine];
-        k->busy += time_of(x, l, &n);
-        return;
-    }
-    for (int i = 0; i < l->inner.n; i++) add_times(x, l->inner.at[i]);
-}
-
 /* --- steps --- */
 
 static int routine_number(const LoopFunction *f, const Routine *r) {
@@ -522,11 +509,12 @@ KernelCost *cost_of(Arena *a, const LoopFunction *f) {
     Nest x = {.arena = a, .f = f, .machine = machine_of(f->target), .routine = -1};
     x.chosen = map_new(a);
     x.declared = map_new(a);
+    x.delays = map_new(a);
     x.cost = NEW_ARRAY(a, KernelCost, f->routines.n + 1);
     x.hottest = NEW_ARRAY(a, double, f->routines.n + 1);
     Loop *root = enter(&x, LOOP_REAL, NULL, 1, 0, 0);
     walk_steps(&x, f->steps.at, f->steps.n);
-    add_times(&x, root);
+    cost_times(&x, root);
     cost_traffic(&x, root);
     for (int i = 0; i < f->routines.n; i++) {
         KernelCost *k = &x.cost[i];

@@ -20,8 +20,8 @@ typedef struct Machine {
     struct Cache {
         double bytes;  /* its size */
         /* cycles for a line from what is behind it: where lines follow each other, where they do
-         * not, and in indexed loads */
-        double line, stride, gather;
+         * not, in indexed loads, and where what does not follow is stored to */
+        double line, stride, gather, store;
     } cache[N_CACHES];
     double hertz;
 } Machine;

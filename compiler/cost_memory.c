@@ -34,9 +34,10 @@ static void add_lanes(Access *a, int lanes, double stride) {
     a->stride[a->n++] = stride;
 }
 
-void cost_access(Nest *x, const Buffer *b, Expr *offset, int lanes) {
+void cost_access(Nest *x, const Buffer *b, Expr *offset, int lanes, bool store) {
     bool gather = offset->lanes > 1;
     Access *a = new_access(x, b, offset, b->narrow * (gather ? 1 : lanes));
+    a->store = store;
     if (!gather) return;
     long first = cost_value(x, offset);
     x->lane = lanes - 1;
@@ -128,14 +129,18 @@ static double bytes_of(const Touched *t, bool first_cache) {
     return sum;
 }
 
+static double cycles_of(const struct Cache *c, const struct Most *m) {
+    if (!m->lines.apart) return c->line;
+    return m->access->store ? c->store : m->access->gather ? c->gather : c->stride;
+}
+
 static void bring(Nest *x, int cache, const Touched *t, double runs) {
     const struct Cache *c = &x->machine->cache[cache];
     for (int i = 0; i < t->list.n; i++) {
         const struct Most *m = t->list.at[i];
         KernelCost *k = &x->cost[m->access->routine];
         k->moved[cache] += LINE * m->lines.lines * runs;
-        double each = m->lines.apart ? m->access->gather ? c->gather : c->stride : c->line;
-        k->cycles += m->lines.lines * runs * each;
+        k->cycles += m->lines.lines * runs * cycles_of(c, m);
     }
 }
 

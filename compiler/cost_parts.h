@@ -5,7 +5,9 @@
 
 enum { MAX_DEPTH = 60 };
 
-typedef enum Port { PORT_ISSUE, PORT_FMA, PORT_ARITHMETIC, PORT_LOAD, PORT_STORE, N_PORTS } Port;
+typedef enum Port {
+    PORT_ISSUE, PORT_FMA, PORT_ARITHMETIC, PORT_LOAD, PORT_STORE, PORT_DIVIDE, N_PORTS
+} Port;
 
 /* An access to memory in the loops around it. */
 typedef struct Access {
@@ -13,7 +15,7 @@ typedef struct Access {
     int routine;
     double bytes;           /* of one contiguous piece */
     bool random;            /* where data say: anywhere in the buffer */
-    bool gather;
+    bool gather, store;
     int n;                  /* levels: those of the loops around, then the lanes of a gather */
     double trip[MAX_DEPTH + 1], stride[MAX_DEPTH + 1]; /* bytes, by level */
 } Access;
@@ -46,7 +48,10 @@ struct Loop {
     double kept;            /* and values from outside, which could be loaded again */
     Map *held;              /* local buffers counted in `registers` */
     bool apart;             /* its iterations can't be put side by side in vectors; */
-    double spread;          /* else the largest distance of what neighbors load */
+    double spread;          /* else the largest distance of what neighbors load, */
+    double singly;          /* and elements further apart than vectors are loaded from */
+    double beside;          /* the share of its iterations, all that is in them included, that is
+                               left where they become lanes; 1: they don't */
 };
 
 typedef struct Nest {
@@ -57,6 +62,7 @@ typedef struct Nest {
     int depth, base;     /* base: the loop that stands for the routine */
     Map *real, *chosen;  /* variables of real loops; local buffers whose elements they choose, */
     Map *declared;       /* and how many loops are around each of them */
+    Map *delays;         /* LOAD of a register -> double *: cycles until its sum is there */
     long lane;           /* of the vector that is evaluated */
     bool by_data;        /* an evaluation met something that only data say */
     int routine;
@@ -72,17 +78,22 @@ uint64_t cost_vars(Nest *x, Expr *e);
 /* Iterations of a loop; the share of cases in which a condition holds: means over the loops. */
 double cost_trip(Nest *x, Expr *lo, Expr *hi);
 double cost_share(Nest *x, Expr *cond);
-/* How many different values e has over the loops in `over`. */
 /* By how much an iteration of the loop at `level` moves the offset. */
 double cost_stride(Nest *x, const Expr *offset, int level);
+/* How many different values e has over the loops in `over`. */
 double cost_distinct(Nest *x, Expr *e, uint64_t over);
 
 /* cost_text.c */
 /* Is the text of a loop repeated, by its schedule or by compilers, which do it to short ones? */
 bool cost_is_text(const Stmt *s);
+/* Is the offset a multiple of the variable, and something that does not depend on it? Only such
+ * accesses are known to compilers that look for vectors. */
+bool cost_is_affine(const Expr *offset, const Var *v);
 /* The number in nest[0..n), each the other's only statement, of the loop that compilers put
  * innermost. */
 int cost_innermost(Stmt *const *nest, int n);
+/* Are j's iterations sums, each of which becomes a lane of vectors? */
+bool cost_is_lanes(const Stmt *j);
 /* Are j's iterations sums that compilers add to in memory instead, the loop over the terms around
  * j, because that moves in shorter steps? Then nest is these two loops, and term what they do. */
 bool cost_exchange(Pool *p, Stmt *j, Stmt **nest, Stmt *term);
@@ -92,12 +103,22 @@ typedef struct Units {
     double issue, fma, arithmetic, latency;
 } Units;
 Units cost_units(const Expr *e);
+/* Cycles that it keeps the divider, which takes nothing else meanwhile. */
+double cost_divide(const Expr *e);
 bool cost_is_flop(const Expr *e);
 /* Cycles from loading what `s` stores to, to storing it; -1 where it does not load it. */
 double cost_latency(const Stmt *s);
 
+/* cost_time.c */
+/* How often a unit works on a vector of so many lanes. */
+double cost_turns(const Nest *x, int lanes);
+/* Iterations that vectors leave of `trip`. */
+double cost_vectors(const Nest *x, double trip);
+/* The cycles that routines keep the units, into x->cost. */
+void cost_times(Nest *x, Loop *l);
+
 /* cost_memory.c */
-void cost_access(Nest *x, const Buffer *b, Expr *offset, int lanes);
+void cost_access(Nest *x, const Buffer *b, Expr *offset, int lanes, bool store);
 /* A block: rows of so many elements. */
 void cost_rows(Nest *x, const Buffer *b, Expr *offset, int elements, int rows, long stride);
 /* What goes between the caches, into x->cost. */

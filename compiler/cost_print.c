@@ -53,7 +53,8 @@ static void print_kernel(Text *t, const Schedule *s, const LoopFunction *f, cons
                          const KernelCost *k, const char *measured) {
     const Machine *m = machine_of(f->target);
     const NodeSchedule *ns = kernel_of(s, r);
-    double peak = 2 * m->fma * m->width * m->hertz;
+    int width = f->target->lanes < m->width ? f->target->lanes : m->width;
+    double peak = 2 * m->fma * width * m->hertz;
     text_add(t, "#%-28.28s %9.3f %9.3f %9.1f %9.2f %6.1f", r->name, r->flops * 1e-6,
              k->executed * 1e-6, k->bytes * 1e-3, k->seconds * 1e6,
              k->seconds > 0 ? 100 * r->flops / k->seconds / peak : 0);

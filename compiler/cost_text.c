@@ -4,7 +4,8 @@
 #include "cost_parts.h"
 #include <math.h>
 
-enum { TEXT_ROUNDS = 16, TEXT_STATEMENTS = 20, TOO_LONG = 1 << 20 };
+/* Compilers stop at 200 instructions, about 8 a statement. */
+enum { TEXT_ROUNDS = 16, TEXT_STATEMENTS = 25, TOO_LONG = 1 << 20 };
 
 static void note_operation(void *context, Expr *e) {
     bool none = e->op == OP_CONST || e->op == OP_VAR || e->op == OP_LIN || e->op == OP_BROADCAST;
@@ -47,13 +48,22 @@ bool cost_is_text(const Stmt *s) {
     return trip <= TEXT_ROUNDS && trip * statements(&s->body) <= TEXT_STATEMENTS;
 }
 
+bool cost_is_affine(const Expr *offset, const Var *v) {
+    for (int i = 0; i < offset->n; i++) {
+        const Expr *part = offset->op == OP_LIN ? offset->arg[i] : offset;
+        if (part->op != OP_VAR && e_uses((Expr *)part, v)) return false;
+    }
+    return true;
+}
+
 typedef struct Steps {
-    const Var *var;
-    double sum; /* of the distances that an iteration moves by */
-    bool vectors;
+    const Var *var, *inner; /* inner: of a loop inside, or null */
+    double sum;             /* of the distances that an iteration moves by */
+    bool vectors, unknown;  /* unknown: not affine */
 } Steps;
 
 static void add_step(Steps *s, const Expr *offset) {
+    if (!cost_is_affine(offset, s->var)) s->unknown = true;
     for (int i = 0; i < offset->n && offset->op == OP_LIN; i++)
         if (offset->arg[i]->op == OP_VAR && offset->arg[i]->var == s->var)
             s->sum += fabs((double)offset->coef[i]);
@@ -67,7 +77,7 @@ static void note_step(void *context, Expr *e) {
 }
 
 /* Where no iteration follows from another, the one that moves through memory in the shortest
- * steps. */
+ * steps, if they are less than half as long. */
 int cost_innermost(Stmt *const *nest, int n) {
     const Body *body = &nest[n - 1]->body;
     int best = n - 1;
@@ -81,13 +91,58 @@ int cost_innermost(Stmt *const *nest, int n) {
             e_visit(x->value, note_step, &s);
             add_step(&s, x->offset);
         }
-        if (s.vectors) return n - 1;
-        if (s.sum < least) {
+        if (s.vectors || s.unknown) return n - 1;
+        if (2 * s.sum < least) {
             least = s.sum;
             best = k;
         }
     }
     return best;
+}
+
+/* Vectors of what neighbors along s->var load need that side by side, or once for all. */
+static void note_beside(void *context, Expr *e) {
+    Steps *s = context;
+    if (e->lanes > 1) s->vectors = true;
+    if (e->op != OP_LOAD) return;
+    Steps own = {.var = s->var};
+    add_step(&own, e->arg[0]);
+    s->unknown |= own.unknown || own.sum > 1 || e->buffer->narrow != 4;
+    s->unknown |= s->inner && !cost_is_affine(e->arg[0], s->inner);
+}
+
+static bool stores_beside(const Stmt *store, const Var *v) {
+    Steps own = {.var = v};
+    add_step(&own, store->offset);
+    return !own.unknown && own.sum == 1;
+}
+
+/* The only statement of a loop over the terms of a sum that is in a register; else null. */
+static const Stmt *term_of(const Stmt *m, const Var *j) {
+    if (m->body.n != 1 || cost_is_text(m) || e_uses(m->lo, j) || e_uses(m->hi, j)) return NULL;
+    const Stmt *term = m->body.at[0];
+    bool sums = term->kind == STMT_STORE && term->buffer->kind == BUFFER_LOCAL;
+    return sums && is_const(term->offset) ? term : NULL;
+}
+
+bool cost_is_lanes(const Stmt *j) {
+    Steps s = {.var = j->var};
+    int loops = 0, results = 0;
+    for (int i = 0; i < j->body.n; i++) {
+        const Stmt *x = j->body.at[i];
+        if (x->kind == STMT_LOCAL) continue;
+        if (x->kind == STMT_FOR) {
+            loops++;
+            s.inner = x->var;
+            x = term_of(x, j->var);
+        }
+        if (!x || x->kind != STMT_STORE) return false;
+        bool single = x->buffer->kind == BUFFER_LOCAL && is_const(x->offset);
+        if (!single && !stores_beside(x, j->var)) return false;
+        results += x->buffer->kind != BUFFER_LOCAL;
+        e_visit(x->value, note_beside, &s);
+    }
+    return loops == 1 && results && !s.vectors && !s.unknown;
 }
 
 /* The sum that j's iterations are, if they are nothing else. */
