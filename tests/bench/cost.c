@@ -286,9 +286,11 @@ static double time_once(const Runs *r, long n) {
     return (now() - begun) / (double)n;
 }
 
-/* The least of several rounds, in which each candidate takes its turn. */
+/* The least of many short rounds, in which each candidate takes its turn: ranks are then of times
+ * that nothing else disturbed. */
 static bool measure(Kernel *k, const Options *o, int number) {
-    enum { ROUNDS = 7 };
+    enum { ROUNDS = 15 };
+    const double SLICE = 0.0005;
     void *so[N_PARTS];
     Arena *a = arena_new();
     for (Part part = 0; part < N_PARTS; part++) {
@@ -303,7 +305,7 @@ static bool measure(Kernel *k, const Options *o, int number) {
         runs[i] = prepare(&k->of[i], so[part_of(i)]);
         double each = time_once(&runs[i], 1);
         each = time_once(&runs[i], 1);
-        n[i] = (long)(0.001 / each) + 1;
+        n[i] = (long)(SLICE / each) + 1;
         k->of[i].measured = 1e30;
     }
     for (int round = 0; round < ROUNDS; round++)
