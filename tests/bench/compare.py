@@ -188,7 +188,7 @@ def processor():
     return f"{names[0] if names else 'unknown'}, {len(names)} processors"
 
 
-def head(options, peers, seconds, load):
+def head(options, peers, slices, load):
     compiler = subprocess.run([options.cc, "--version"], capture_output=True, text=True).stdout
     versions = [f"{name} {peers[name, 1].ask('about', '-', 0)}" for name, t in peers
                 if t == 1 and name != "torch.compile"]
@@ -197,7 +197,8 @@ def head(options, peers, seconds, load):
         f"Written by `make bench-peers` on {datetime.date.today()}: {processor()}; "
         f"{compiler.splitlines()[0] if compiler else options.cc}; "
         f"{', '.join(versions) or 'no peers'}. "
-        f"Medians of {options.rounds} rounds of slices of {seconds:.2g} s, all programs in turn. "
+        f"Medians of {options.rounds} rounds of slices of {min(slices):.2g} to {max(slices):.2g} s, "
+        "all programs of a network in turn. "
         f"Load of the machine when it began: {load:.1f}"
         f"{' (it was busy: take the ratios with care)' if load > 0.5 else ''}.", "",
         "Training figures are samples/s: whole steps, float32, prepared images in memory "
@@ -227,15 +228,16 @@ def main():
         p.error(f"no network {unknown[0]}; one of {', '.join(nets.NETS)}")
     load = os.getloadavg()[0]
     peers = start(options)
-    begun, results = datetime.datetime.now(), {}
+    begun, results, slices = datetime.datetime.now(), {}, []
     for i, name in enumerate(names):
         spent = (datetime.datetime.now() - begun).total_seconds()
         left = (options.minutes * 60 - spent) / (len(names) - i)
         compiling = 60 if ("torch.compile", 1) in peers else 0
         seconds = min(2, max(0.1, (left - compiling) / (options.rounds * MEASURES)))
+        slices.append(seconds)
         print(f"{name} ({i + 1} of {len(names)}), slices of {seconds:.2g} s", flush=True)
         results[name] = measure(name, peers, options, seconds)
-    lines = head(options, peers, seconds, load)
+    lines = head(options, peers, slices, load)
     for title, some in (("Training the twelve", nets.TWELVE),
                         ("Training ten awkward networks", nets.AWKWARD)):
         part = {n: f for n, f in results.items() if n in some}
