@@ -289,15 +289,16 @@ bool choose_tests_in_tile(const Target *t, const Node *n, bool *whole) {
     return any && lanes && results <= choose_accumulators(t);
 }
 
-/* How many values of v lie together in what is read at v, the most that do; 1: all, or one. */
-typedef struct Run {
+/* How many values of v go together: */
+typedef struct Together {
     const Schedule *s;
     const Var *v;
     long step;
-} Run;
+} Together;
 
+/* the most that lie together in what is read at v; 1: all, or one; */
 static void note_run(void *context, Expr *e) {
-    Run *x = context;
+    Together *x = context;
     if (e->op != OP_READ) return;
     const Layout *l = &schedule_of(x->s, e->node)->layout;
     const struct Piece *inner = l->n ? &l->piece[l->n - 1] : NULL;
@@ -306,13 +307,7 @@ static void note_run(void *context, Expr *e) {
         x->step = inner->count;
 }
 
-/* By what inline nodes that n reads at v divide it: so many values of v go together. */
-typedef struct Together {
-    const Schedule *s;
-    const Var *v;
-    long step;
-} Together;
-
+/* as many as inline nodes divide v by. */
 static void note_divisor(void *context, Expr *e) {
     Together *x = context;
     bool divides = (e->op == OP_IDIV || e->op == OP_IMOD) && e->arg[0]->op == OP_VAR;
@@ -349,7 +344,7 @@ static void add_term_loops(const Schedule *s, const Graph *g, const Target *t, N
         bool tests = tests_position(n, l->var), last = i == n->n_levels - 1;
         bool taps = last && l->count <= MANY_TAPS && tests;
         if (l->kind != LEVEL_SEQ) continue;
-        Run run = {s, l->var, 1};
+        Together run = {s, l->var, 1};
         if (!taps && l->div == 1) e_visit(n->body, note_run, &run);
         if (run.step > 1) add_loop(g, ns, LOOP_FOR, l->var, run.step, false);
         Together x = {s, l->var, is_felt(t, n, l) ? IN_A_ROW : 1};
