@@ -452,9 +452,7 @@ static void fuse_into(Choose *c, NodeSchedule *host) {
     }
     inner_loops(&f, first, lane);
     if (!f.contraction) return;
-    int loops = host->loops.n;
-    choose_passes(c->g, host, f.contraction->ns);
-    f.contraction->ns->stored |= host->loops.n > loops;
+    f.contraction->ns->stored |= choose_passes(c->g, host, f.contraction->ns);
 }
 
 void choose_fuse(Choose *c) {

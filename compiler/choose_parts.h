@@ -83,9 +83,10 @@ void choose_contraction_loops(const Schedule *s, const Graph *g, const Target *t
 /* Can the tile of n, a sum over samples in lanes, hold all results along the axes that its guard
  * tests? Those are then marked in `whole`. */
 bool choose_tests_in_tile(const Target *t, const Node *n, bool *whole);
-/* Where the operands of `of` are too large to be read again and again: passes over its reduction
- * outside the loops of ns, its kernel. */
-void choose_passes(const Graph *g, NodeSchedule *ns, const NodeSchedule *of);
+/* Tasks of a parallel loop that are worth taking; and where the operands of `of` are too large to
+ * be read again and again, passes over its reduction outside the loops of ns, its kernel. Returns
+ * whether there are passes. */
+bool choose_passes(const Graph *g, NodeSchedule *ns, const NodeSchedule *of);
 /* The same where windows of `size` elements of ns's node, samples its lanes, are computed in the
  * loops of host: the host's outer loops, and all of ns's. */
 void choose_window_loops(const Graph *g, const Target *t, NodeSchedule *ns, NodeSchedule *host,

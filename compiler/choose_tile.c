@@ -242,10 +242,6 @@ static void find_tile_of_block(Tile *t, const Node *n, const bool *whole) {
     if (block.best_cost <= WORSE * t->best_cost) *t = block;
 }
 
-static bool parallel_is_legal(const Var *v, long step) {
-    return v->batch || (v->hi + 1) % step == 0;
-}
-
 static bool tests_position(const Node *n, const Var *v) {
     return n->guard && e_uses(n->guard, v);
 }
@@ -261,7 +257,7 @@ static double balance(long tasks) {
 /* What threads share, if there is anything: that splits well, and has no tests at its edges, which
  * only iterations that are known could decide. */
 static double worth_sharing(const Tile *t, const Var *v, long step) {
-    if (!parallel_is_legal(v, step) || v->hi + 1 < 2 * step) return 0;
+    if (v->hi + 1 < 2 * step) return 0;
     return balance((v->hi + step) / step) * (tests_position(t->n, v) ? 0.75 : 1);
 }
 
@@ -424,16 +420,19 @@ static bool is_axis(const Node *n, const Var *v) {
     return false;
 }
 
-/* A task reads the other operand whole, from far away: it should have several tiles to use it for,
- * one after the other. As many as leave TASKS tasks. */
-static void widen_tasks(const Graph *g, NodeSchedule *ns) {
-    enum { TASKS = 8 };
+/* Taking a task costs a fence, and what it reads beside its own, often from far away, should serve
+ * several tiles, one after the other: as many as leave so many tasks at most, evenly if that is
+ * nearly as many. */
+static void widen_tasks(const Graph *g, NodeSchedule *ns, long tasks) {
+    if (!ns->loops.n) return;
     LoopSpec tile = ns->loops.at[0];
-    long tiles = (tile.var->hi + 1) / tile.step, each = 1;
-    if (tile.kind != LOOP_PARALLEL || tile.var->batch) return;
-    for (long k = 2; tiles / k >= TASKS; k++)
-        if (tiles % k == 0) each = k;
-    if (each == 1) return;
+    long tiles = (tile.var->hi + tile.step) / tile.step, each = tiles / tasks;
+    if (tile.kind != LOOP_PARALLEL || tile.var->batch || each < 2) return;
+    for (long k = each; 2 * k > each; k--) {
+        if (tiles % k) continue;
+        each = k;
+        break;
+    }
     ns->loops.at[0].step *= each;
     tile.kind = LOOP_FOR;
     int at = 1;
@@ -443,12 +442,16 @@ static void widen_tasks(const Graph *g, NodeSchedule *ns) {
     insert_loop(g, ns, at, tile);
 }
 
-void choose_passes(const Graph *g, NodeSchedule *ns, const NodeSchedule *of) {
-    long step = pass_of(of->node);
-    if (!step) return;
-    widen_tasks(g, ns);
+bool choose_passes(const Graph *g, NodeSchedule *ns, const NodeSchedule *of) {
+    enum { TASKS = 32, TASKS_OF_PASSES = 8, FEWEST = 4, WORK_OF_TASK = 50000 };
+    long step = pass_of(of->node), tasks = (long)(node_work(of->node) / WORK_OF_TASK);
+    if (tasks > TASKS) tasks = TASKS;
+    if (tasks < FEWEST) tasks = FEWEST;
+    widen_tasks(g, ns, step ? TASKS_OF_PASSES : tasks);
+    if (!step) return false;
     LoopSpec spec = {LOOP_FOR, of->node, of->node->levels[0].var, NULL, step, false};
     insert_loop(g, ns, ns->loops.n > 1 && ns->loops.at[0].kind == LOOP_PARALLEL, spec);
+    return true;
 }
 
 void choose_loops(const Schedule *s, const Graph *g, const Target *t, NodeSchedule *ns,
@@ -473,7 +476,7 @@ void choose_loops(const Schedule *s, const Graph *g, const Target *t, NodeSchedu
             if (!columns->batch || columns->hi < PAD) continue;
             step = PAD;
         }
-        bool p = parallel && ns->loops.n == 0 && parallel_is_legal(axis[i], step);
+        bool p = parallel && ns->loops.n == 0;
         add_loop(g, ns, p ? LOOP_PARALLEL : LOOP_FOR, axis[i], step, false);
     }
     for (int i = 0; i < n->n_rvars; i++) add_loop(g, ns, LOOP_FOR, n->rvar[i], 1, false);

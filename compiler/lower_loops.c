@@ -86,7 +86,8 @@ static int loop_parts(Lower *L, const Frame *f, int depth, int k, Part *part) {
     long span = f->span[k], step = spec->step;
     bool all_samples = v->batch && is_int(f->value[k], 0) && span == v->hi + 1 && span > 1;
     bool masked = all_samples && blocks_of_lanes(L, f, depth, k);
-    if (!all_samples) return parts_of_span(span, step, spec->peel && !is_rare(L, f), part);
+    bool peel = spec->peel && spec->kind != LOOP_PARALLEL && !is_rare(L, f);
+    if (!all_samples) return parts_of_span(span, step, peel, part);
     if (k >= f->ns->node->rank && !masked) return parts_of_count(L, span, step, part);
     part[0] = (Part){.hi = round_up(span, step) / step, .span = step, .mask_samples = masked,
                      .dynamic_hi = blocks_of_count(L->pool, step, false)};
@@ -120,30 +121,27 @@ static void set_skew(Lower *L, Frame *f, const LoopSpec *spec, int k, Expr *sum)
 
 /* The parameter that stands for the iteration of a parallel loop; one, however often the kernel is
  * lowered. */
-static Var *task_var(Lower *L, const LoopSpec *spec, const Part *part) {
+static Var *task_var(Lower *L, const LoopSpec *spec, const Part *last) {
     Routine *r = L->routine;
     if (r->vars.n == L->shared.n)
-        PUSH(L->arena, r->vars, var_range(L->pool, spec->var->name, part->lo, part->hi - 1));
-    r->parallel_count = part->dynamic_hi;
+        PUSH(L->arena, r->vars, var_range(L->pool, spec->var->name, 0, last->hi - 1));
+    r->parallel_count = last->dynamic_hi;
     return r->vars.at[L->shared.n];
 }
 
-/* One part of a loop: the frame moves in, the rest is lowered inside, the frame moves back. */
-static void lower_part(Lower *L, Frame *f, int depth, const Part *part, PointFn *at,
-                       void *context) {
+/* One part of a loop, in its i-th iteration: the frame moves in, the rest is lowered inside, the
+ * frame moves back. */
+static void lower_iteration(Lower *L, Frame *f, int depth, const Part *part, Expr *i,
+                            PointFn *at, void *context) {
     const LoopSpec *spec = &f->ns->loops.at[depth];
     Pool *p = L->pool;
     int k = var_number(f->ns->node, spec->var);
-    Body *out = L->out;
     Frame saved = *f;
     Expr *value = f->value[k];
     long span = f->span[k];
     int follows = spec->skew ? var_number(f->ns->node, spec->skew) : -1;
     long span_follows = follows >= 0 ? f->span[follows] : 0;
     Expr *value_follows = follows >= 0 ? f->value[follows] : NULL;
-    Expr *i = spec->kind == LOOP_PARALLEL
-                  ? e_var(p, task_var(L, spec, part))
-                  : open_part(L, is_rare(L, f) ? LOOP_FOR : spec->kind, spec, part);
     if (spec->skew) {
         set_skew(L, f, spec, k, i);
     } else {
@@ -153,7 +151,6 @@ static void lower_part(Lower *L, Frame *f, int depth, const Part *part, PointFn 
         f->mask_samples |= part->mask_samples;
     }
     lower_at_depth(L, f, depth + 1, at, context);
-    L->out = out;
     f->value[k] = value;
     f->span[k] = span;
     if (follows >= 0) {
@@ -163,6 +160,35 @@ static void lower_part(Lower *L, Frame *f, int depth, const Part *part, PointFn 
     f->n_skews = saved.n_skews;
     f->guard_samples = saved.guard_samples;
     f->mask_samples = saved.mask_samples;
+}
+
+static void lower_part(Lower *L, Frame *f, int depth, const Part *part, PointFn *at,
+                       void *context) {
+    const LoopSpec *spec = &f->ns->loops.at[depth];
+    Body *out = L->out;
+    Expr *i = open_part(L, is_rare(L, f) ? LOOP_FOR : spec->kind, spec, part);
+    lower_iteration(L, f, depth, part, i, at, context);
+    L->out = out;
+}
+
+/* The iterations are tasks. The last one may be shorter. */
+static void lower_tasks(Lower *L, Frame *f, int depth, const Part *part, int n, PointFn *at,
+                        void *context) {
+    const LoopSpec *spec = &f->ns->loops.at[depth];
+    Pool *p = L->pool;
+    Expr *task = e_var(p, task_var(L, spec, &part[n - 1]));
+    if (n == 1) {
+        lower_iteration(L, f, depth, part, task, at, context);
+        return;
+    }
+    Body *out = L->out;
+    Stmt *s = emit(L, STMT_IF);
+    s->cond = e_op(p, OP_LT, task, e_int(p, part[0].hi), NULL);
+    L->out = &s->body;
+    lower_iteration(L, f, depth, &part[0], task, at, context);
+    L->out = &s->other;
+    lower_iteration(L, f, depth, &part[1], e_int(p, part[1].lo), at, context);
+    L->out = out;
 }
 
 static void lower_for(Lower *L, Frame *f, int depth, PointFn *at, void *context) {
@@ -180,8 +206,11 @@ static void lower_for(Lower *L, Frame *f, int depth, PointFn *at, void *context)
         return;
     }
     int n = loop_parts(L, f, depth, k, part);
-    if (spec->kind == LOOP_PARALLEL && (n > 1 || depth > 0))
-        die("%s: a parallel loop is the outermost and divides its range", f->ns->node->name);
+    if (spec->kind == LOOP_PARALLEL) {
+        if (depth > 0) die("%s: a parallel loop is not the outermost", f->ns->node->name);
+        lower_tasks(L, f, depth, part, n, at, context);
+        return;
+    }
     for (int i = 0; i < n; i++) lower_part(L, f, depth, &part[i], at, context);
 }
 

@@ -49,8 +49,6 @@ static void check_parallel(ScheduleCheck *c, const NodeSchedule *ns, int i) {
         schedule_fault(c, ns, i, "only the outermost loop of all can be parallel");
     else if (!is_output_var(ns->node, x->var))
         schedule_fault(c, ns, i, "threads cannot share a sum");
-    else if (!x->var->batch && (x->var->hi + 1) % x->step)
-        schedule_fault(c, ns, i, "a parallel loop must divide its range, %ld", x->var->hi + 1);
 }
 
 static void check_skew(ScheduleCheck *c, const NodeSchedule *ns, int i) {

@@ -25,16 +25,17 @@
 enum {
     TURNS = 16, /* of spinning between two looks at the clock */
     MAX_THREADS = 1024,
-    SHARE_BITS = 18 /* of a share's first task, and of its end; above them the region */
+    SHARE_BITS = 18, /* of a share's first task, and of its end; above them the region */
+    APART = 128 /* bytes: processors fetch lines in pairs */
 };
 static const double longest_spin = 50e-6; /* seconds */
 static const uint32_t largest = (1u << SHARE_BITS) - 1;
 typedef void task_function(void *context, int task);
 
-typedef struct Share { /* on a line of its own */
+typedef struct Share { /* on lines of its own */
     _Atomic uint64_t left;
     atomic_int processor; /* where its thread was last seen to begin */
-    char apart[NETC_ALIGN - sizeof(uint64_t) - sizeof(int)];
+    char apart[APART - sizeof(uint64_t) - sizeof(int)];
 } Share;
 
 typedef struct Worker {
@@ -48,7 +49,7 @@ struct netc_pool {
     _Atomic(task_function *) f;
     _Atomic(void *) context;
     atomic_int tasks, unit; /* tasks that are taken at once */
-    char apart[NETC_ALIGN]; /* what every thread writes lies on a line of its own */
+    char apart[APART]; /* what every thread writes lies on lines of its own */
     atomic_int done;        /* units of the region */
     atomic_int asleep;      /* workers */
     atomic_bool waiting;    /* the caller sleeps */

@@ -278,7 +278,6 @@ static const Wrong wrong[] = {
     {"function train\nkernel y { for f parallel i }",
      "only the outermost loop of all can be parallel"},
     {"function train\nkernel y { parallel f }", "threads cannot share a sum"},
-    {"function train\nkernel y { parallel i 3 }", "a parallel loop must divide its range, 10"},
     {"function train\nkernel y { for i+n }", "is over an output and a reduction variable"},
     {"function train\nkernel y { for i+f for f }", "f follows from this loop"},
     {"function train\nkernel h { for z.f 4 }", "the node is not attached inside this loop"},
