@@ -329,11 +329,38 @@ static bool is_felt(const Target *t, const Node *n, const Level *l) {
            l->count % IN_A_ROW == 0 && !l->var->batch && !tests_position(n, l->var);
 }
 
+/* Does what is tested together with v lie in the tile, altogether? */
+static bool tests_with_tile(const Tile *t, Expr *guard, const Var *v) {
+    const Node *n = t->n;
+    if (guard->op == OP_AND)
+        return tests_with_tile(t, guard->arg[0], v) && tests_with_tile(t, guard->arg[1], v);
+    for (int i = 0; i < n->rank + n->n_rvars && e_uses(guard, v); i++) {
+        Var *other = node_var(n, i);
+        if (other == v || !e_uses(guard, other)) continue;
+        bool in_tile = false;
+        for (int k = 0; k < t->n_vars; k++)
+            in_tile |= t->var[k] == other && t->best[k] == other->hi + 1;
+        if (!in_tile) return false;
+    }
+    return true;
+}
+
+/* Sums in lanes of more registers than one, where registers are few: half of the lanes at a time
+ * leave room for a larger tile. */
+static bool by_half(const Target *t, const Node *n) {
+    const Level *lanes = node_lanes(n);
+    if (!lanes || t->registers == 32 || t->lanes == PAD || lanes->count != PAD) return false;
+    bool others = false;
+    for (int i = 0; i < n->n_levels; i++) others |= n->levels[i].var != lanes->var;
+    return others && lanes->var->batch && lanes->var->hi >= PAD;
+}
+
 /* Over the terms, one by one. Where all that tests a position but these loops is in the tile, they
  * are peeled: inside, nothing is left to test. */
-static void add_term_loops(const Schedule *s, const Graph *g, const Target *t, NodeSchedule *ns,
+static void add_term_loops(const Schedule *s, const Graph *g, const Tile *tile, NodeSchedule *ns,
                            bool in_tile) {
     const Node *n = ns->node;
+    const Target *t = tile->target;
     Var *several = NULL;
     for (int i = 0; i < n->n_levels; i++) {
         const Level *l = &n->levels[i];
@@ -346,8 +373,10 @@ static void add_term_loops(const Schedule *s, const Graph *g, const Target *t, N
         Together x = {s, l->var, is_felt(t, n, l) ? IN_A_ROW : 1};
         if (in_tile && last && !taps) e_visit(n->body, note_inline, &x);
         if (x.step > 1 && l->count % x.step == 0) several = l->var;
-        add_loop(g, ns, taps ? LOOP_UNROLL : LOOP_FOR, l->var, several ? x.step : l->div,
-                 in_tile && tests);
+        bool peel = tests && (in_tile || tests_with_tile(tile, n->guard, l->var));
+        add_loop(g, ns, taps ? LOOP_UNROLL : LOOP_FOR, l->var, several ? x.step : l->div, peel);
+        if (by_half(t, n) && l->var == node_lanes(n)->var)
+            add_loop(g, ns, LOOP_FOR, l->var, PAD / 2, true);
     }
     if (several) add_loop(g, ns, LOOP_UNROLL, several, 1, false);
 }
@@ -370,6 +399,7 @@ void choose_contraction_loops(const Schedule *s, const Graph *g, const Target *t
         if (g->output[i].node == n) t.room = g->batch; /* the caller's memory has no more */
     if (lane && !lane_is_output) t.vectors = 16 / (target->lanes < 16 ? target->lanes : 16);
     else t.vectors = 1;
+    if (by_half(target, n)) t.vectors /= 2;
     long lanes = !lane_is_output ? 0 : lane->hi + 1;
     if (lane_is_output && lane->batch) lanes = round_up(lanes, PAD);
     find_tile(&t, n, lanes, whole);
@@ -386,7 +416,7 @@ void choose_contraction_loops(const Schedule *s, const Graph *g, const Target *t
     for (int i = 0; i < t.n_vars; i++)
         if (i != shared && !t.whole[i])
             add_loop(g, ns, LOOP_FOR, t.var[i], t.best[i], tests_position(n, t.var[i]));
-    add_term_loops(s, g, target, ns, in_tile);
+    add_term_loops(s, g, &t, ns, in_tile);
     for (int i = 0; i < t.n_vars; i++)
         if (t.best[i] > 1) add_loop(g, ns, LOOP_UNROLL, t.var[i], 1, false);
     if (lane) add_loop(g, ns, LOOP_LANE, lane, 1, false);
@@ -532,6 +562,7 @@ void choose_window_loops(const Graph *g, const Target *t, NodeSchedule *ns, Node
     for (int i = 2; i < root->rank; i++)
         add_loop(g, host, LOOP_FOR, root->var[i], 1, tests_position(n, n->var[i]));
     add_loop(g, host, LOOP_FOR, root->var[1], f, false);
+    if (t->lanes < PAD) add_loop(g, host, LOOP_FOR, root->var[0], t->lanes, false);
     add_terms(g, t, ns);
     for (int i = 1; i < n->rank; i++) add_loop(g, ns, LOOP_UNROLL, n->var[i], 1, false);
     add_loop(g, ns, LOOP_LANE, n->var[0], 1, false);
