@@ -147,6 +147,18 @@ bool choose_goes_parallel(Choose *c, const Node *n) {
     return node_work(n) >= WORTH_THREADS && !node_component(c->g, n);
 }
 
+static void add_elements(void *elements, Expr *e) {
+    if (e->op == OP_READ) *(double *)elements += node_elements(e->node);
+}
+
+bool choose_sums_blocks(const Graph *g, const Node *n) {
+    enum { FEW_BLOCKS = 2, FEW = 4 };
+    double elements = 0, blocks = (double)((g->batch + PAD - 1) / PAD);
+    if (n->kind != NODE_COMP || blocks < FEW_BLOCKS || !node_sums_blocks(n, PAD)) return false;
+    e_visit(n->body, add_elements, &elements);
+    return !node_component(g, n) && FEW * blocks * node_elements(n) <= elements;
+}
+
 void choose_attach(Arena *a, NodeSchedule *ns, NodeSchedule *host, int depth, bool stored) {
     ns->place = PLACE_ATTACHED;
     ns->host = host;

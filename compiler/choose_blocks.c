@@ -6,6 +6,9 @@
  * Kernels that are too small for threads of their own would each be done by one thread while the
  * others wait.
  *
+ * Sums over samples that begin anew with each block go with what they sum (lower_blocks.c), so
+ * filters' gradients read what has just been computed.
+ *
  * Kernels whose threads share features, because their weights are more than their samples, stay
  * apart (choose_tile.c: weights_stay).
  */
@@ -25,6 +28,11 @@ static bool is_computed_by(const NodeSchedule *ns, const Node *n) {
     return false;
 }
 
+/* Of a node, or one that a sum of blocks takes. */
+static bool is_sample(const Node *reader, const Var *v) {
+    return reader->batched ? v == reader->var[0] : v->batch && node_sums_blocks(reader, PAD);
+}
+
 static void note_read_of_kernel(void *context, Expr *e) {
     Reads *r = context;
     if (e->op != OP_READ) return;
@@ -33,8 +41,7 @@ static void note_read_of_kernel(void *context, Expr *e) {
     if (!in_line && !is_computed_by(r->of->kernel, n)) return;
     Reads inner = {r->s, n, r->of, false, true};
     if (in_line) node_visit(n, note_read_of_kernel, &inner);
-    bool own_sample = n->batched && r->reader->batched && e->arg[0]->op == OP_VAR &&
-                      e->arg[0]->var == r->reader->var[0];
+    bool own_sample = n->batched && e->arg[0]->op == OP_VAR && is_sample(r->reader, e->arg[0]->var);
     r->any |= !in_line || inner.any;
     r->own &= (own_sample || (in_line && !inner.any)) && inner.own;
 }
@@ -74,6 +81,11 @@ static bool is_of_samples(const NodeSchedule *ns) {
     return true;
 }
 
+/* A sum goes where what it takes has been made. */
+static bool finds_samples(Schedule *s, const Item *item, const Items *members) {
+    return item->kernel->node->batched || reads_any(s, item, members);
+}
+
 static bool is_parallel(const NodeSchedule *ns) {
     return ns->loops.n && ns->loops.at[0].kind == LOOP_PARALLEL;
 }
@@ -84,7 +96,8 @@ static bool is_kernel(const Schedule *s, const Item *item) {
 
 /* May the kernel's threads share samples as well as they share what they do? */
 static bool may_share_samples(const Schedule *s, const NodeSchedule *ns) {
-    enum { FEW_BLOCKS = 4 }; /* fewer would leave threads without any */
+    enum { FEW_BLOCKS = 2 }; /* fewer would leave threads without any */
+    if (choose_sums_blocks(s->graph, ns->node)) return !ns->attached.n;
     if (!is_of_samples(ns)) return false;
     if (!is_parallel(ns)) return true;
     const Var *lane = choose_lane(ns->node, &ns->layout);
@@ -122,6 +135,18 @@ static void run_in_block(NodeSchedule *ns) {
     cut_steps(ns);
 }
 
+/* A sum goes right behind the last kernel that it reads. */
+static void add_member(Schedule *s, Items *members, Item *item) {
+    PUSH(s->graph->program->arena, *members, item);
+    int at = members->n - 1;
+    for (; at > 0 && !item->kernel->node->batched; at--) {
+        Items before = {.at = &members->at[at - 1], .n = 1};
+        if (reads_any(s, item, &before)) break;
+        members->at[at] = members->at[at - 1];
+    }
+    members->at[at] = item;
+}
+
 /* The kernels from items[0] on that can run by blocks of samples; those between that cannot go
  * before or after. Returns how many items it has dealt with. */
 static int block_from(Schedule *s, Item *const *items, int n, Items *to) {
@@ -130,8 +155,8 @@ static int block_from(Schedule *s, Item *const *items, int n, Items *to) {
     int i = 0;
     for (; i < n && is_kernel(s, items[i]); i++) {
         if (may_share_samples(s, items[i]->kernel) && reads_own_samples(s, items[i], &members) &&
-            !reads_any(s, items[i], &after))
-            PUSH(a, members, items[i]);
+            finds_samples(s, items[i], &members) && !reads_any(s, items[i], &after))
+            add_member(s, &members, items[i]);
         else if (!reads_any(s, items[i], &members) && !reads_any(s, items[i], &after))
             PUSH(a, before, items[i]);
         else

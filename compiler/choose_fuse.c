@@ -278,7 +278,7 @@ static void add_contraction(Fusion *f, bool *own) {
     for (int i = 0; i < c->g->nodes.n; i++) {
         NodeSchedule *ns = schedule_of(c->s, c->g->nodes.at[i]);
         bool axes[MAX_RANK] = {false};
-        if (ns->node->reduce == REDUCE_NONE) continue;
+        if (ns->node->reduce == REDUCE_NONE || choose_sums_blocks(c->g, ns->node)) continue;
         Member *m = member_of(f, ns, axes);
         if (!m || !goes_with(f, m, axes) || is_in_part(f, ns->node, axes)) continue;
         if (f->contraction && node_work(f->contraction->ns->node) >= node_work(ns->node)) continue;

@@ -25,6 +25,9 @@ bool choose_is_carried(Choose *c, const Node *n);
 /* Does the reader read `of` at its own index only? */
 bool choose_reads_own_index(const Node *of, const Node *reader);
 bool choose_goes_parallel(Choose *c, const Node *n);
+/* Is n a sum over samples that tasks may make by blocks of them, where the samples are near? Its
+ * results, kept once for each block, are few beside what it sums. */
+bool choose_sums_blocks(const Graph *g, const Node *n);
 /* Are there contractions over images? They want samples innermost. */
 bool choose_has_images(const Graph *g);
 /* ns is computed inside of so many loops of host, and written to memory if `stored`. */

@@ -147,6 +147,11 @@ static double cost(const Tile *t, long lanes) {
     return time * waste / (fmas * (double)all);
 }
 
+/* There is no room to run over; and a block of samples is cut out of all. */
+static bool fits_blocks(long panel, long samples) {
+    return samples % panel == 0 && (panel < PAD ? PAD % panel : panel % PAD) == 0;
+}
+
 static void search(Tile *t, int i, long lanes) {
     if (i == t->n_vars) {
         double c = cost(t, lanes);
@@ -158,7 +163,7 @@ static void search(Tile *t, int i, long lanes) {
     }
     for (int j = 0; j < COUNT_OF(factors) && factors[j] <= t->var[i]->hi + 1; j++) {
         if (t->whole[i] && factors[j] <= t->var[i]->hi) continue;
-        if (t->var[i]->batch && t->room % factors[j]) continue;
+        if (t->var[i]->batch && !fits_blocks(factors[j], t->room)) continue;
         t->chosen[i] = factors[j];
         search(t, i + 1, lanes);
     }
@@ -191,7 +196,7 @@ static void find_tile(Tile *t, const Node *n, long lanes, const bool *whole) {
     for (int i = 0; i < COUNT_OF(factors) && lanes; i++) {
         t->vectors = factors[i];
         if (i && (t->vectors - 1) * t->width >= lanes) break;
-        if (t->lane->batch && lanes % (t->vectors * t->width)) continue; /* no room to run over */
+        if (t->lane->batch && !fits_blocks(t->vectors * t->width, lanes)) continue;
         if (t->sharing && !shares_lanes(t)) continue;
         search(t, 0, lanes);
     }
@@ -473,7 +478,7 @@ static void widen_tasks(const Graph *g, NodeSchedule *ns, long tasks) {
 }
 
 bool choose_passes(const Graph *g, NodeSchedule *ns, const NodeSchedule *of) {
-    enum { TASKS = 32, TASKS_OF_PASSES = 8, FEWEST = 4, WORK_OF_TASK = 50000 };
+    enum { TASKS = 32, TASKS_OF_PASSES = 8, FEWEST = 8, WORK_OF_TASK = 300000 };
     long step = pass_of(of->node), tasks = (long)(node_work(of->node) / WORK_OF_TASK);
     if (tasks > TASKS) tasks = TASKS;
     if (tasks < FEWEST) tasks = FEWEST;

@@ -86,7 +86,8 @@ static uint64_t hash_graphs(Graph **graph) {
 }
 
 static void die_of_fault(void *context, const NodeSchedule *ns, int loop, const char *message) {
-    die("the schedule chosen for %s: %s", (const char *)context, message);
+    const char *name = ns ? ns->node->name : "all";
+    die("the schedule chosen for %s, %s: %s", (const char *)context, name, message);
 }
 
 /* Lowering relies on what schedule_check finds; text is checked where it is read. */

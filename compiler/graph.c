@@ -105,6 +105,13 @@ const Level *node_lanes(const Node *n) {
     return NULL;
 }
 
+bool node_sums_blocks(const Node *n, long samples) {
+    if (n->reduce != REDUCE_SUM || n->init || n->batched || n->n_levels < 2) return false;
+    const Level *block = &n->levels[0], *lanes = &n->levels[1];
+    return block->kind == LEVEL_SEQ && block->var->batch && block->div == samples &&
+           lanes->kind == LEVEL_LANES && lanes->var == block->var && lanes->count == samples;
+}
+
 bool node_same_shape(const Node *a, const Node *b) {
     if (a->rank != b->rank) return false;
     for (int i = 0; i < a->rank; i++)

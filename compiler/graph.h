@@ -224,6 +224,8 @@ Stored *graph_updated_by(const Graph *g, const Node *n); /* and what it updates;
 /* An output or an update: n's memory, hence its layout, is the caller's or a stored tensor's. */
 bool graph_is_result(const Graph *g, const Node *n);
 const Level *node_lanes(const Node *n); /* the level in lanes of its reduction, or null */
+/* Does a sum over samples begin anew with each block of so many, whose sums it then adds up? */
+bool node_sums_blocks(const Node *n, long samples);
 bool node_same_shape(const Node *a, const Node *b);
 double node_elements(const Node *n); /* of its shape, the whole batch */
 double node_terms(const Node *n);    /* that its reduction has for each; 1 without one */

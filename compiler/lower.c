@@ -153,6 +153,26 @@ static double kernel_work(const NodeSchedule *ns) {
     return work;
 }
 
+/* What follows once a routine's body is there. */
+static void finish_routine(Lower *L) {
+    Routine *r = L->routine;
+    note_uses(L, &r->body);
+    lower_columns(L, r, &r->body);
+    lower_hoist(L, r, &r->body);
+    lower_ahead(L, &r->body);
+    lower_tests(L, &r->body);
+    loop_settle_locals(L->pool, r, &r->body);
+    PUSH(L->arena, L->function->routines, r);
+}
+
+/* Does a sum over a block's samples take all its lanes, and leave out in the end those of samples
+ * that are not there? */
+static bool masks_samples(Lower *L, NodeSchedule *ns) {
+    Frame *f = frame_new(L, ns, NULL);
+    frame_enter_shared(L, f);
+    return f->mask_samples;
+}
+
 static Routine *lower_routine(Lower *L, NodeSchedule *ns) {
     Routine *r = L->routine = NEW(L->arena, Routine);
     r->name = ns->node->name;
@@ -164,15 +184,22 @@ static Routine *lower_routine(Lower *L, NodeSchedule *ns) {
     for (int i = 0; i < L->shared.n; i++) PUSH(L->arena, r->vars, L->shared.at[i].var);
     L->out = &r->body;
     L->n_locals = 0;
-    if (in_block(L) && reduces_over_samples(ns)) lower_both_ways(L, ns);
+    if (in_block(L) && reduces_over_samples(ns) && !masks_samples(L, ns)) lower_both_ways(L, ns);
     else lower_kernel(L, ns);
-    note_uses(L, &r->body);
-    lower_columns(L, r, &r->body);
-    lower_hoist(L, r, &r->body);
-    lower_ahead(L, &r->body);
-    lower_tests(L, &r->body);
-    loop_settle_locals(L->pool, r, &r->body);
-    PUSH(L->arena, L->function->routines, r);
+    finish_routine(L);
+    return r;
+}
+
+/* Adds up what tasks have summed by blocks of samples. */
+static Routine *lower_routine_of_blocks(Lower *L, const Node *n) {
+    Routine *r = L->routine = NEW(L->arena, Routine);
+    r->name = arena_printf(L->arena, "%s_of_blocks", n->name);
+    r->comment = r->name;
+    r->work = (double)L->by_block[n->id]->size;
+    L->out = &r->body;
+    L->n_locals = 0;
+    lower_sum_of_blocks(L, n);
+    finish_routine(L);
     return r;
 }
 
@@ -209,6 +236,20 @@ static long scan_extent(const Item *item) {
 
 static void lower_items(Lower *L, Steps *to, Item *const *item, int n);
 
+/* Room for the sums of each block of samples, of the kernels of a loop over blocks. */
+static void place_sums_by_block(Lower *L, const Item *loop) {
+    long blocks = (L->graph->batch + loop->step - 1) / loop->step;
+    for (int i = 0; i < loop->items.n; i++) {
+        const NodeSchedule *ns = loop->items.at[i]->kernel;
+        if (!ns || !lower_by_block(L, ns->node)) continue;
+        const Buffer *m = L->memory[ns->node->id];
+        const char *name = arena_printf(L->arena, "%s_by_block", m->name);
+        Buffer *b = new_buffer(L, BUFFER_ARENA, name, m->type, m->layout);
+        b->size = blocks * m->size;
+        L->by_block[ns->node->id] = b;
+    }
+}
+
 static void lower_item(Lower *L, Steps *to, Item *item) {
     if (item->kind == ITEM_KERNEL) {
         call_kernel(L, to, item->kernel);
@@ -228,8 +269,14 @@ static void lower_item(Lower *L, Steps *to, Item *item) {
                         e_int(p, item->step), NULL);
     }
     PUSH(L->arena, L->shared, ((Shared){item, s->var, false}));
+    place_sums_by_block(L, item);
     lower_items(L, (Steps *)&s->steps, item->items.at, item->items.n);
     L->shared.n--;
+    for (int i = 0; i < item->items.n; i++) {
+        const NodeSchedule *ns = item->items.at[i]->kernel;
+        if (!ns || !L->by_block[ns->node->id]) continue;
+        add_step(L, to, STEP_CALL)->routine = lower_routine_of_blocks(L, ns->node);
+    }
 }
 
 static void lower_items(Lower *L, Steps *to, Item *const *item, int n) {
@@ -249,6 +296,7 @@ LoopFunction *lower(const Schedule *s, const Layouts *l) {
     f->scalars = new_buffer(L, BUFFER_SCALARS, "scalar", T_F32, (Layout){0});
     f->words = new_buffer(L, BUFFER_SCALARS, "word", T_U32, (Layout){0});
     L->memory = NEW_ARRAY(a, Buffer *, g->nodes.n);
+    L->by_block = NEW_ARRAY(a, Buffer *, g->nodes.n);
     L->stored = NEW_ARRAY(a, Buffer *, g->program->stored.n + 1);
     L->part = schedule_inline(a, s);
     for (int i = 0; i < g->nodes.n; i++) L->memory[i] = memory_for(L, l, g->nodes.at[i]);

@@ -35,6 +35,7 @@ struct Frame {
     long *extent; /* and how far it goes */
     Buffer *local; /* where consumers in the kernel find it; null: in memory */
     Outer outer;
+    Expr *block;   /* of samples: its sums are apart from those of others; null: of all */
     bool guard_samples; /* a reduction over samples must test n < count, */
     bool mask_samples;  /* or has terms of more, in lanes that count for nothing */
     int n_skews;
@@ -57,6 +58,7 @@ typedef struct Lower {
     LoopFunction *function;
     int width; /* floats in a vector */
     Buffer **memory;   /* by node id; null where a node is never in memory */
+    Buffer **by_block; /* by node id: the sums of each block of samples, where tasks make them */
     Buffer **stored;   /* by position in program->stored */
     Parts *part;       /* by node id, with inline nodes put in */
     VEC(Shared) shared;
@@ -118,6 +120,13 @@ bool is_reduction_loop(const Frame *f, const LoopSpec *spec);
 /* Is the loop at depth one over a whole sum around loops over its results, in a kernel of its own?
  * It then makes passes. */
 bool lower_is_pass(const Lower *L, const Frame *f, int depth);
+
+/* lower_blocks.c: sums over samples that tasks make by blocks of samples. Is n's one, here? */
+bool lower_by_block(const Lower *L, const Node *n);
+/* Store a sum of the block that the frame is in. */
+void lower_block_sum(Lower *L, const Frame *f, Expr *value);
+/* Add up the sums of all blocks. */
+void lower_sum_of_blocks(Lower *L, const Node *n);
 
 /* lower_overrun.c: is there something to read where variable k goes on to a multiple of `unit`? */
 bool lower_reads_may_overrun(Lower *L, const Frame *f, int k, long unit);

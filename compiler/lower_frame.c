@@ -64,6 +64,12 @@ void frame_enter_shared(Lower *L, Frame *f) {
             if (k < n->rank) {
                 f->value[k] = at;
                 f->span[k] = s->item->step;
+            } else if (lower_by_block(L, n)) {
+                f->value[k] = at;
+                f->span[k] = s->item->step;
+                f->block = e_var(L->pool, s->var);
+                f->mask_samples = !f->ns->attached.n && lower_reads_may_overrun(L, f, k, PAD);
+                f->guard_samples = s->partial;
             } else {
                 frame_pass(L, f, k, at, s->item->step);
                 f->guard_samples = s->partial;

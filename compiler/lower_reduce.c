@@ -200,6 +200,10 @@ static void finish_point(Lower *L, Frame *f, void *context) {
     Expr *value = v_load(L->pool, from, acc_offset(L, f, from), NULL, 1);
     if (f->local && f->local != from)
         emit_store(L, f->local, local_offset(L, f->local, f->value, f->base, n->rank), value);
+    if (f->block) {
+        lower_block_sum(L, f, value);
+        return;
+    }
     Buffer *m = L->memory[n->id];
     bool to_memory = m && (!f->host || f->ns->stored || (f->outer.last && !is_true(f->outer.last)));
     if (to_memory) emit_store(L, m, layout_offset(L->pool, &m->layout, f->value), value);

@@ -192,7 +192,8 @@ static void check_samples(ScheduleCheck *c, const NodeSchedule *ns) {
         const Item *x = at->loops.at[i];
         if (x->scan) continue;
         bool arg = n->reduce == REDUCE_ARGMAX || n->reduce == REDUCE_ARGMIN;
-        if (sums && (n->batched || ns->host || x->parallel || arg))
+        bool by_block = x->parallel && at->loops.n == 1 && node_sums_blocks(n, x->step);
+        if (sums && (n->batched || ns->host || (x->parallel && !by_block) || arg))
             schedule_fault(c, ns, -1, "%s goes through all samples: not in %s loop over blocks",
                            n->name, x->parallel ? "a parallel" : "a");
         else if (!ns->host && !n->batched && !sums)

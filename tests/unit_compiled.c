@@ -7,6 +7,7 @@
 #include "library_cases.h"
 #include "lowered.h"
 #include "steps_cases.h"
+#include <string.h>
 
 /* --- recurrences that the library does not have --- */
 
@@ -241,6 +242,35 @@ START_TEST(test_steps_of_one_sample) {
 }
 END_TEST
 
+static int buffers_like(const LoopFunction *f, const char *end) {
+    int found = 0;
+    for (int i = 0; i < f->buffers.n; i++) {
+        const char *name = f->buffers.at[i]->name;
+        size_t n = strlen(name), m = strlen(end);
+        found += n > m && !strcmp(name + n - m, end);
+    }
+    return found;
+}
+
+/* Filters' gradients, a whole number of blocks of samples and not. */
+START_TEST(test_sums_by_blocks) {
+    static const int batch[] = {32, 41};
+    if (!is_tried(_i)) return;
+    for (int i = 0; i < COUNT_OF(batch); i++) {
+        char *items = arena_printf(arena, "model conv(3, 3) -> relu -> maxpool(2) -> conv(2, 3)\n"
+                                          "      -> tanh -> flatten -> dense(3)\n"
+                                          "loss softmax_cross_entropy\n"
+                                          "train { optimizer adam  batch %d }", batch[i]);
+        add_program(small_net(probe, "2, 12, 11", items), targets[_i].name, "two convolutions");
+        int sums = 0;
+        for (int k = 0; k < n_compiled; k++)
+            sums += buffers_like(compiled[k]->function, "_by_block");
+        ck_assert_int_eq(sums, 4 * (i + 1)); /* filters and biases */
+    }
+    run_all(targets[_i].name);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("compiled");
     TCase *t = tcase_create("compiled");
@@ -252,6 +282,7 @@ int main(void) {
     tcase_add_loop_test(t, test_states_of_parts, 0, n_targets);
     tcase_add_loop_test(t, test_names, 0, n_targets);
     tcase_add_loop_test(t, test_steps_of_one_sample, 0, n_targets);
+    tcase_add_loop_test(t, test_sums_by_blocks, 0, n_targets);
     tcase_set_timeout(t, 600);
     suite_add_tcase(s, t);
     SRunner *run = srunner_create(s);

@@ -264,7 +264,7 @@ static const Wrong wrong[] = {
     {"function train\nscan t { kernel h }", "h is no member of a recurrence"},
     {"function train\nloop n 8 { loop n 4 { kernel h } }", "a loop over samples within another"},
     {"function train\nloop n 8 { kernel next }", "next has no samples"},
-    {"function train\nloop n 16 parallel { kernel mean }", "mean goes through all samples"},
+    {"function train\nloop n 8 parallel { kernel g }", "g goes through all samples"},
     {"function train\nkernel y { lane i at h }", "s:2:22: error: h is attached inside a lane loop"},
     {"function train\nkernel arg { at h }", "y reads h from outside its kernel: it must be stored"},
     {"function train\nkernel next { at arg store }", "neither reads it nor has its shape"},

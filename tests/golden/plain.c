@@ -473,7 +473,7 @@ static __attribute__((noinline)) void train_d_linear1(const float *restrict d_li
 static __attribute__((noinline)) void train_next_linear1_W(const float *restrict d_linear1, const
         float *restrict x, float *restrict linear1_W, const float *restrict scalar, long j, long
         count) {
-    for (long j2 = 0; j2 < 28; j2++) {
+    for (long j2 = 0; j2 < 14; j2++) {
         vf d_linear1_W_0[12];
 #pragma GCC unroll 4
         for (long j3 = 0; j3 < 4; j3++) {
@@ -488,7 +488,7 @@ static __attribute__((noinline)) void train_next_linear1_W(const float *restrict
 #pragma GCC unroll 3
                 for (long v = 0; v < 3; v++) {
                     d_linear1_W_0[j3 + 4 * v] = vf_fma(vf_load(d_linear1 + 16 * n + 512 * (v / 2) +
-                            8 * (v % 2)), vf_set(x[112 * j + 4 * j2 + 784 * n + j3]),
+                            8 * (v % 2)), vf_set(x[56 * j + 4 * j2 + 784 * n + j3]),
                             d_linear1_W_0[j3 + 4 * v]);
                 }
             }
@@ -497,8 +497,8 @@ static __attribute__((noinline)) void train_next_linear1_W(const float *restrict
         for (long j3 = 0; j3 < 4; j3++) {
 #pragma GCC unroll 3
             for (long v = 0; v < 3; v++) {
-                vf_store(linear1_W + 1792 * j + 64 * j2 + 16 * j3 + 12544 * (v / 2) + 8 * (v % 2),
-                        (vf_load(linear1_W + 1792 * j + 64 * j2 + 16 * j3 + 12544 * (v / 2) + 8 * (v
+                vf_store(linear1_W + 896 * j + 64 * j2 + 16 * j3 + 12544 * (v / 2) + 8 * (v % 2),
+                        (vf_load(linear1_W + 896 * j + 64 * j2 + 16 * j3 + 12544 * (v / 2) + 8 * (v
                         % 2)) - (vf_set(scalar[1]) * d_linear1_W_0[j3 + 4 * v])));
             }
         }
@@ -613,7 +613,7 @@ static void train_task1(void *context, int task) {
     char *state = call->state, *arena = call->arena;
     long count = call->count;
     (void)state, (void)arena, (void)count;
-    switch (netc_part((const int[]){7, 1, 1, 1, 1}, 5, &task)) {
+    switch (netc_part((const int[]){14, 1, 1, 1, 1}, 5, &task)) {
     case 0: {
         long j = task;
         train_next_linear1_W((float *)(arena + 8448), call->x, (float *)(state + 0), (float *)arena,
@@ -664,7 +664,7 @@ static void train(const netc_call *call) {
             call->label, (float *)(arena + 12288), (float *)(arena + 12608), count);
     train_d_linear1((float *)(arena + 12608), (float *)(arena + 14720), (float *)(arena + 128),
             (float *)(arena + 8448), count);
-    netc_parallel(call->pool, train_task1, &(netc_task){call, {0}}, (int)(7 + 4));
+    netc_parallel(call->pool, train_task1, &(netc_task){call, {0}}, (int)(14 + 4));
 }
 
 /* linear1 of linear (plain.net:9), relu1 of relu (plain.net:9) */
