@@ -10,6 +10,11 @@
  * costs nothing unless it is in the middle of a task. Whoever waits spins for some tens of
  * microseconds, then sleeps: not longer, because the one it waits for may want its processor.
  *
+ * Where other programs want the processors too, the machine stops a thread when its time is over,
+ * be it in the middle of a task, and all wait until it goes on. So once a thread of the pool has
+ * been stopped, workers give their processor up of their own accord for some time, between regions
+ * and before their time is over: the others share what they would have done.
+ *
  * A worker that is woken on the processor of another thread of the pool would run only when that
  * one does not, and between short sleeps the machine sees no reason to move it. So it moves itself
  * to where none of them was last, and is bound to nothing afterwards.
@@ -20,6 +25,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -29,6 +36,9 @@ enum {
     APART = 128 /* bytes: processors fetch lines in pairs */
 };
 static const double longest_spin = 50e-6; /* seconds */
+/* Linux gives a thread about 3 ms at a time (sched(7): EEVDF). */
+static const double turn = 2e-3, nap = 0.2e-3, polite_for = 0.3;
+static const double between_looks = 1e-3, felt = 1e-3; /* a stop that others wait for */
 static const uint32_t largest = (1u << SHARE_BITS) - 1;
 typedef void task_function(void *context, int task);
 
@@ -38,9 +48,16 @@ typedef struct Share { /* on lines of its own */
     char apart[APART - sizeof(uint64_t) - sizeof(int)];
 } Share;
 
+typedef struct Pressure { /* on a thread of the pool, when it was last looked at */
+    double looked, ran; /* seconds */
+    long stops, sleeps; /* so far */
+} Pressure;
+
 typedef struct Worker {
     netc_pool *pool;
     int number;
+    Pressure pressure;
+    double begun; /* its turn */
     pthread_t thread;
 } Worker;
 
@@ -54,6 +71,8 @@ struct netc_pool {
     atomic_int asleep;      /* workers */
     atomic_bool waiting;    /* the caller sleeps */
     atomic_bool quit;
+    _Atomic double polite_until; /* workers give up their processors now and then */
+    Pressure pressure;           /* on the caller */
     pthread_mutex_t mutex;
     pthread_cond_t work, finished;
     int n_workers;
@@ -82,6 +101,43 @@ static bool spin(Spin *s) {
     double now = netc_now();
     if (s->turns == TURNS) s->begun = now;
     return now - s->begun < longest_spin;
+}
+
+static double seconds(struct timeval t) { return (double)t.tv_sec + 1e-6 * (double)t.tv_usec; }
+
+static Pressure pressure_now(double now) {
+    struct rusage use = {0};
+    getrusage(RUSAGE_THREAD, &use);
+    return (Pressure){now, seconds(use.ru_utime) + seconds(use.ru_stime), use.ru_nivcsw,
+                      use.ru_nvcsw};
+}
+
+/* Has the machine stopped this thread since the last look, and for long? Where it has slept of its
+ * own accord, and not looked since, nobody can tell. */
+static void look(netc_pool *p, Pressure *x, double now) {
+    if (now - x->looked < between_looks) return;
+    Pressure is = pressure_now(now);
+    bool stopped = is.stops != x->stops && is.sleeps == x->sleeps;
+    if (stopped && now - x->looked - (is.ran - x->ran) > felt)
+        atomic_store(&p->polite_until, now + polite_for);
+    *x = is;
+}
+
+static void begin_turn(Worker *w) {
+    w->begun = netc_now();
+    w->pressure = pressure_now(w->begun);
+}
+
+/* A worker between two regions. */
+static void make_room(netc_pool *p, Worker *w) {
+    double now = netc_now();
+    look(p, &w->pressure, now);
+    if (now > atomic_load(&p->polite_until)) {
+        w->begun = now;
+    } else if (now - w->begun > turn) {
+        nanosleep(&(struct timespec){.tv_nsec = (long)(nap * 1e9)}, NULL);
+        begin_turn(w);
+    }
 }
 
 static uint64_t share_of(uint32_t region, uint32_t first, uint32_t end) {
@@ -163,9 +219,13 @@ static void *worker(void *context) {
     netc_pool *p = w->pool;
     uint32_t seen = 0;
     while (!atomic_load(&p->quit)) {
-        if (wait_for_region(p, seen)) keep_apart(p, w->number);
+        if (wait_for_region(p, seen)) {
+            keep_apart(p, w->number);
+            begin_turn(w);
+        }
         seen = atomic_load(&p->region);
         work(p, seen, w->number);
+        make_room(p, w);
     }
     return NULL;
 }
@@ -180,6 +240,7 @@ static void wait_for_units(netc_pool *p, int units) {
     while (atomic_load(&p->done) != units) pthread_cond_wait(&p->finished, &p->mutex);
     atomic_store(&p->waiting, false);
     pthread_mutex_unlock(&p->mutex);
+    p->pressure = pressure_now(netc_now());
 }
 
 /* No more than can help. */
@@ -213,6 +274,7 @@ void netc_pool_run(netc_pool *p, task_function *f, void *context, int tasks) {
     if (atomic_load(&p->asleep)) wake(p, all - 1);
     work(p, region, 0);
     wait_for_units(p, all);
+    look(p, &p->pressure, netc_now());
 }
 
 static int processors(void) {
