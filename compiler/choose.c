@@ -151,12 +151,17 @@ static void add_elements(void *elements, Expr *e) {
     if (e->op == OP_READ) *(double *)elements += node_elements(e->node);
 }
 
-bool choose_sums_blocks(const Graph *g, const Node *n) {
-    enum { FEW_BLOCKS = 2, FEW = 4 };
-    double elements = 0, blocks = (double)((g->batch + PAD - 1) / PAD);
-    if (n->kind != NODE_COMP || blocks < FEW_BLOCKS || !node_sums_blocks(n, PAD)) return false;
+double choose_elements_read(const Node *n) {
+    double elements = 0;
     e_visit(n->body, add_elements, &elements);
-    return !node_component(g, n) && FEW * blocks * node_elements(n) <= elements;
+    return elements;
+}
+
+bool choose_sums_blocks(const Graph *g, const Node *n) {
+    enum { FEW = 4 };
+    double blocks = (double)((g->batch + PAD - 1) / PAD);
+    if (n->kind != NODE_COMP || blocks < FEW_BLOCKS || !node_sums_blocks(n, PAD)) return false;
+    return !node_component(g, n) && FEW * blocks * node_elements(n) <= choose_elements_read(n);
 }
 
 void choose_attach(Arena *a, NodeSchedule *ns, NodeSchedule *host, int depth, bool stored) {
@@ -274,7 +279,7 @@ Schedule *choose(Graph *g, const Target *t, const Layouts *l) {
         if (ns->node->kind != NODE_COMP || ns->place != PLACE_KERNEL || ns->loops.n) continue;
         choose_loops(c.s, g, t, ns, choose_goes_parallel(&c, ns->node),
                      choose_columns(&c, ns->node));
-        if (!graph_is_result(g, ns->node)) choose_passes(g, ns, ns);
+        if (!graph_is_result(g, ns->node)) choose_outer_loops(g, ns, ns);
     }
     add_items(&c);
     choose_blocks(c.s);

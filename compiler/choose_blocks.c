@@ -96,7 +96,6 @@ static bool is_kernel(const Schedule *s, const Item *item) {
 
 /* May the kernel's threads share samples as well as they share what they do? */
 static bool may_share_samples(const Schedule *s, const NodeSchedule *ns) {
-    enum { FEW_BLOCKS = 2 }; /* fewer would leave threads without any */
     if (choose_sums_blocks(s->graph, ns->node)) return !ns->attached.n;
     if (!is_of_samples(ns)) return false;
     if (!is_parallel(ns)) return true;

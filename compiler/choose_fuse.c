@@ -452,7 +452,7 @@ static void fuse_into(Choose *c, NodeSchedule *host) {
     }
     inner_loops(&f, first, lane);
     if (!f.contraction) return;
-    f.contraction->ns->stored |= choose_passes(c->g, host, f.contraction->ns);
+    f.contraction->ns->stored |= choose_outer_loops(c->g, host, f.contraction->ns);
 }
 
 void choose_fuse(Choose *c) {

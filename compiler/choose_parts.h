@@ -25,6 +25,9 @@ bool choose_is_carried(Choose *c, const Node *n);
 /* Does the reader read `of` at its own index only? */
 bool choose_reads_own_index(const Node *of, const Node *reader);
 bool choose_goes_parallel(Choose *c, const Node *n);
+enum { FEW_BLOCKS = 2 }; /* of samples: with fewer, threads would be left without any */
+/* Elements of all tensors that n reads, each read by itself. */
+double choose_elements_read(const Node *n);
 /* Is n a sum over samples that tasks may make by blocks of them, where the samples are near? Its
  * results, kept once for each block, are few beside what it sums. */
 bool choose_sums_blocks(const Graph *g, const Node *n);
@@ -89,7 +92,7 @@ bool choose_tests_in_tile(const Target *t, const Node *n, bool *whole);
 /* Tasks of a parallel loop that are worth taking; and where the operands of `of` are too large to
  * be read again and again, passes over its reduction outside the loops of ns, its kernel. Returns
  * whether there are passes. */
-bool choose_passes(const Graph *g, NodeSchedule *ns, const NodeSchedule *of);
+bool choose_outer_loops(const Graph *g, NodeSchedule *ns, const NodeSchedule *of);
 /* The same where windows of `size` elements of ns's node, samples its lanes, are computed in the
  * loops of host: the host's outer loops, and all of ns's. */
 void choose_window_loops(const Graph *g, const Target *t, NodeSchedule *ns, NodeSchedule *host,

@@ -19,15 +19,6 @@ static const double LINE_TIME = 4.5; /* of one from the second cache, in FMAs */
 
 /* --- passes --- */
 
-typedef struct Operands {
-    double elements; /* that the reads of all points touch */
-} Operands;
-
-static void add_elements(void *context, Expr *e) {
-    Operands *o = context;
-    if (e->op == OP_READ) o->elements += node_elements(e->node);
-}
-
 /* How many values of the first reduction variable a pass takes; 0: all, in one. Passes pay where
  * both operands are as long as the sum: where it is over samples and positions. */
 static long pass_of(const Node *n) {
@@ -38,14 +29,12 @@ static long pass_of(const Node *n) {
         if (n->levels[i].kind != LEVEL_SEQ || n->levels[i].div > 1) return 0;
         terms *= (double)n->levels[i].count;
     }
-    Operands o = {0};
-    e_visit(n->body, add_elements, &o);
     const Var *v = n->levels[0].var;
     long step = 1;
     while ((double)step * terms / (double)(v->hi + 1) < TERMS) step *= 2;
     bool samples = false;
     for (int i = 0; i < n->n_levels; i++) samples |= n->levels[i].var->batch;
-    bool pays = samples && terms >= WORTH_PASSES && o.elements > SECOND_CACHE / 4;
+    bool pays = samples && terms >= WORTH_PASSES && choose_elements_read(n) > SECOND_CACHE / 4;
     return pays && step <= v->hi && step <= PAD ? step : 0;
 }
 
@@ -147,7 +136,8 @@ static double cost(const Tile *t, long lanes) {
     return time * waste / (fmas * (double)all);
 }
 
-/* There is no room to run over; and a block of samples is cut out of all. */
+/* A step over samples divides them, since there is no room to run over, and fits the blocks of PAD
+ * that choose_blocks.c may cut them into. */
 static bool fits_blocks(long panel, long samples) {
     return samples % panel == 0 && (panel < PAD ? PAD % panel : panel % PAD) == 0;
 }
@@ -477,7 +467,7 @@ static void widen_tasks(const Graph *g, NodeSchedule *ns, long tasks) {
     insert_loop(g, ns, at, tile);
 }
 
-bool choose_passes(const Graph *g, NodeSchedule *ns, const NodeSchedule *of) {
+bool choose_outer_loops(const Graph *g, NodeSchedule *ns, const NodeSchedule *of) {
     enum { TASKS = 32, TASKS_OF_PASSES = 8, FEWEST = 8, WORK_OF_TASK = 300000 };
     long step = pass_of(of->node), tasks = (long)(node_work(of->node) / WORK_OF_TASK);
     if (tasks > TASKS) tasks = TASKS;

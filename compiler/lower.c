@@ -265,8 +265,7 @@ static void lower_item(Lower *L, Steps *to, Item *item) {
     } else {
         long blocks = (L->graph->batch + item->step - 1) / item->step;
         s->var = var_new(p, "block", blocks);
-        s->count = e_op(p, OP_IDIV, e_offset(p, e_host(p, HOST_COUNT), item->step - 1),
-                        e_int(p, item->step), NULL);
+        s->count = blocks_of_count(p, item->step, false);
     }
     PUSH(L->arena, L->shared, ((Shared){item, s->var, false}));
     place_sums_by_block(L, item);

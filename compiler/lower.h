@@ -116,6 +116,10 @@ void lower_region(Lower *L, Frame *f);
 void lower_loops(Lower *L, Frame *f, int depth, PointFn *at, void *context);
 /* The same, at each point once for each vector of the lanes that a sum runs in. */
 void lower_fill_lanes(Lower *L, Frame *f, int depth, PointFn *at, void *context);
+/* A loop over v from lo to hi - 1; what is emitted goes into it. */
+void open_loop(Lower *L, LoopKind kind, Var *v, Expr *lo, Expr *hi);
+/* How many blocks of `step` samples there are: all, or only those that are whole. */
+Expr *blocks_of_count(Pool *p, long step, bool whole);
 bool is_reduction_loop(const Frame *f, const LoopSpec *spec);
 /* Is the loop at depth one over a whole sum around loops over its results, in a kernel of its own?
  * It then makes passes. */

@@ -22,25 +22,14 @@ void lower_block_sum(Lower *L, const Frame *f, Expr *value) {
     emit_store(L, L->by_block[n->id], place_in_block(L, n, f->block, offset), value);
 }
 
-static Body *open_for(Lower *L, Var *v, Expr *hi) {
-    Body *out = L->out;
-    Stmt *s = emit(L, STMT_FOR);
-    s->var = v;
-    s->lo = e_int(L->pool, 0);
-    s->hi = hi;
-    L->out = &s->body;
-    return out;
-}
-
 /* Elements from `first` on, `lanes` at a time. */
 static void add_up(Lower *L, const Node *n, long first, long times, int lanes) {
     if (!times) return;
     Pool *p = L->pool;
     Buffer *m = L->memory[n->id];
     Var *i = var_new(p, "i", times), *b = var_new(p, "block", (L->graph->batch + PAD - 1) / PAD);
-    Expr *blocks = e_op(p, OP_IDIV, e_offset(p, e_host(p, HOST_COUNT), PAD - 1), e_int(p, PAD),
-                        NULL);
-    Body *out = open_for(L, i, e_int(p, times));
+    Body *out = L->out;
+    open_loop(L, LOOP_FOR, i, e_int(p, 0), e_int(p, times));
     Expr *at = e_offset(p, e_scale(p, e_var(p, i), lanes), first), *place = e_int(p, 0);
     if (lanes > 1) {
         L->lane = var_new(p, "lane", lanes);
@@ -50,7 +39,8 @@ static void add_up(Lower *L, const Node *n, long first, long times, int lanes) {
     const long extent[] = {lanes};
     Buffer *sum = new_local(L, "sum", T_F32, 1, extent, lanes > 1 ? 0 : -1);
     emit_store(L, sum, place, e_num(p, T_F32, 0));
-    Body *inner = open_for(L, b, blocks);
+    Body *inner = L->out;
+    open_loop(L, LOOP_FOR, b, e_int(p, 0), blocks_of_count(p, PAD, false));
     Expr *term = v_load(p, L->by_block[n->id], place_in_block(L, n, e_var(p, b), at), NULL, 1);
     emit_store(L, sum, place, e_op(p, OP_ADD, v_load(p, sum, place, NULL, 1), term, NULL));
     L->out = inner;

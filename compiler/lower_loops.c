@@ -12,7 +12,7 @@ bool is_reduction_loop(const Frame *f, const LoopSpec *spec) {
     return spec->node == n && (spec->skew || var_number(n, spec->var) >= n->rank);
 }
 
-static void open_loop(Lower *L, LoopKind kind, Var *v, Expr *lo, Expr *hi) {
+void open_loop(Lower *L, LoopKind kind, Var *v, Expr *lo, Expr *hi) {
     Stmt *s = emit(L, STMT_FOR);
     s->var = v;
     s->lo = lo;
@@ -35,7 +35,7 @@ static bool is_rare(const Lower *L, const Frame *f) {
     return f->guard_samples && L->graph->batch % PAD == 0;
 }
 
-static Expr *blocks_of_count(Pool *p, long step, bool whole) {
+Expr *blocks_of_count(Pool *p, long step, bool whole) {
     Expr *count = e_host(p, HOST_COUNT);
     if (!whole) count = e_offset(p, count, step - 1);
     return step == 1 ? count : e_op(p, OP_IDIV, count, e_int(p, step), NULL);

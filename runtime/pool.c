@@ -67,12 +67,12 @@ struct netc_pool {
     _Atomic(void *) context;
     atomic_int tasks, unit; /* tasks that are taken at once */
     char apart[APART]; /* what every thread writes lies on lines of its own */
-    atomic_int done;        /* units of the region */
-    atomic_int asleep;      /* workers */
-    atomic_bool waiting;    /* the caller sleeps */
+    atomic_int done;       /* units of the region */
+    atomic_int asleep;     /* workers */
+    atomic_bool waiting;   /* the caller sleeps */
     atomic_bool quit;
     _Atomic double polite_until; /* workers give up their processors now and then */
-    Pressure pressure;           /* on the caller */
+    Pressure pressure; /* on the caller */
     pthread_mutex_t mutex;
     pthread_cond_t work, finished;
     int n_workers;
@@ -218,6 +218,7 @@ static void *worker(void *context) {
     Worker *w = context;
     netc_pool *p = w->pool;
     uint32_t seen = 0;
+    begin_turn(w);
     while (!atomic_load(&p->quit)) {
         if (wait_for_region(p, seen)) {
             keep_apart(p, w->number);
@@ -296,6 +297,7 @@ netc_pool *netc_pool_new(int threads) {
         return NULL;
     }
     p->share = share;
+    p->pressure = pressure_now(netc_now());
     for (int i = 0; i < threads; i++) atomic_init(&share[i].processor, -1);
     pthread_mutex_init(&p->mutex, NULL);
     pthread_cond_init(&p->work, NULL);
